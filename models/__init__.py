@@ -1,0 +1,1 @@
+"""Training, export and evaluation of the panel's networks (host side only)."""
