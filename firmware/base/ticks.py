@@ -1,0 +1,22 @@
+"""Monotonic milliseconds that are right across the 2**30 wrap of MicroPython's tick counter."""
+
+import time
+
+if hasattr(time, "ticks_ms"):
+    ticks_ms = time.ticks_ms
+    ticks_us = time.ticks_us
+    ticks_add = time.ticks_add
+    ticks_diff = time.ticks_diff
+else:
+
+    def ticks_ms() -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    def ticks_us() -> int:
+        return time.monotonic_ns() // 1_000
+
+    def ticks_add(ticks: int, delta: int) -> int:
+        return ticks + delta
+
+    def ticks_diff(later: int, earlier: int) -> int:
+        return later - earlier
