@@ -25,8 +25,9 @@ _ACT_EXPONENTS = range(-4, 12)
 
 
 def pad_same(x: torch.Tensor, stride: int) -> torch.Tensor:
-    """TensorFlow's SAME padding of a 3x3 window (even sizes at stride 2 pad the far edges only)."""
-    return F.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))
+    """TensorFlow's SAME padding of a 3x3 window: at stride 2 an even size is padded at the far edge only."""
+    top, left = (stride == 1 or x.shape[2] % 2), (stride == 1 or x.shape[3] % 2)
+    return F.pad(x, (int(left), 1, int(top), 1))
 
 
 def requantise(y: torch.Tensor, tick: float, exponent: int) -> torch.Tensor:
