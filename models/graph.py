@@ -8,7 +8,7 @@ Padding is TensorFlow's SAME.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,6 +78,11 @@ class Graph:
     def weight_bytes(self) -> int:
         """Weights and biases as the pack stores them."""
         return sum(op.weights.size + 4 * op.bias.size for op in self.ops if op.weights is not None and op.bias is not None)
+
+    def expose_all(self) -> Graph:
+        """The same network with every operator's result as an output, in order: the way to compare layer by layer (TFLite's own
+        preserve-all option still lets an in-place add overwrite its input)."""
+        return replace(self, outputs=[op.output for op in self.ops])
 
     def accumulators(self) -> list[dict]:
         """Per weighted operator, the largest magnitude its accumulator can pass through.

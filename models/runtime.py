@@ -18,12 +18,11 @@ class Int8Model:
     with XNNPACK, which rounds once and differs by 1 in places; for speed comparisons only).
     """
 
-    def __init__(self, model: str | Path | bytes, keep_all: bool = False, resolver: str = "BUILTIN_REF"):
+    def __init__(self, model: str | Path | bytes, resolver: str = "BUILTIN_REF"):
         content = model if isinstance(model, bytes) else Path(model).read_bytes()
         self.resolver = resolver
         self._interpreter = _tflite.Interpreter(
-            model_content=content, experimental_op_resolver_type=_tflite.OpResolverType[resolver], num_threads=1,
-            experimental_preserve_all_tensors=keep_all)
+            model_content=content, experimental_op_resolver_type=_tflite.OpResolverType[resolver], num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
@@ -36,13 +35,6 @@ class Int8Model:
         self._interpreter.set_tensor(self._input["index"], pixels.reshape(self.input_shape))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
-
-    def tensor(self, name: str) -> np.ndarray:
-        """Any tensor of the last run, by its graph name (needs keep_all)."""
-        for detail in self._interpreter.get_tensor_details():
-            if detail["name"] == name:
-                return self._interpreter.get_tensor(detail["index"])
-        raise KeyError(name)
 
     def output_quant(self) -> list[tuple[float, int]]:
         """(scale, zero point) of each output."""
