@@ -30,8 +30,13 @@ def pad_same(x: torch.Tensor, stride: int) -> torch.Tensor:
     return F.pad(x, (int(left), 1, int(top), 1))
 
 
-def requantise(y: torch.Tensor, tick: float, exponent: int) -> torch.Tensor:
-    """Accumulators `y` (multiples of `tick`) as integers at scale 2**-exponent, rounded twice as TFLite's kernels do."""
+def requantise(y: torch.Tensor, tick: float | None, exponent: int) -> torch.Tensor:
+    """Accumulators `y` (multiples of `tick`) as integers at scale 2**-exponent, rounded twice as TFLite's kernels do.
+
+    Without a tick, `y` is on the output's grid already (an add of equal scales).
+    """
+    if tick is None:
+        return (y * 2.0 ** exponent).round()
     halves = torch.floor((y / tick + 1) / 2)
     steps = halves * (2 * tick * 2.0 ** exponent)
     return torch.sign(steps) * torch.floor(steps.abs() + 0.5)
@@ -62,7 +67,7 @@ class ActQuant(nn.Module):
     def limits(self) -> tuple[int, int]:
         return (-128, 127) if self.signed else (0, 255)
 
-    def forward(self, y: torch.Tensor, tick: float) -> torch.Tensor:
+    def forward(self, y: torch.Tensor, tick: float | None) -> torch.Tensor:
         if self.mode == "observe":
             values = y.detach().float().flatten()
             self.samples.append(values[torch.randperm(values.numel())[:_KEEP]])
@@ -261,7 +266,7 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = self.body[-1].out
-        return shared(x + self.body(x), shared.scale)
+        return shared(x + self.body(x), None)
 
     def emit(self, builder: GraphBuilder, name: str) -> str:
         branch = self.body.emit(builder, name)
