@@ -1,0 +1,155 @@
+"""The door's decision: cases a manager can read, and the properties that no case may break."""
+
+from firmware.access.policy import DENIALS, KINDS, REASONS, Facts, Rights, decide, explain
+from firmware.access.schedule import Schedule
+
+TIANJIN = 8 * 60
+OFFICE = Schedule([(0x1F, 8 * 60, 18 * 60)])
+ALWAYS = Schedule.always()
+EVERY_RIGHT = Rights(1, ALWAYS, 0, 0)
+NOW = 1704067200 + 4 * 3600  # Monday, 1 January 2024, 04:00 UTC: noon in Tianjin
+
+
+def good(kind: str = "card", **changes) -> Facts:
+    """Facts that open the door, with `changes`."""
+    facts = dict(
+        kind=kind,
+        verified=True,
+        rights=EVERY_RIGHT,
+        door=0,
+        clock_known=True,
+        provisioned=True,
+        maintenance=False,
+        lockdown=False,
+        locked=(),
+        withdrawn=(),
+        utc_offset_min=TIANJIN,
+    )
+    facts.update(changes)
+    return Facts(**facts)
+
+
+# What differs from facts that open the door, at Monday noon, and the reason to expect.
+CASES = (
+    ({}, "granted"),
+    ({"kind": "voice"}, "unknown_kind"),
+    ({"provisioned": False}, "not_provisioned"),
+    ({"maintenance": True}, "maintenance"),
+    ({"lockdown": True}, "lockdown"),
+    ({"locked": KINDS}, "locked_out"),
+    ({"verified": False}, "not_recognised"),
+    ({"verified": 1}, "not_recognised"),
+    ({"rights": None}, "not_recognised"),
+    ({"withdrawn": KINDS}, "withdrawn"),
+    ({"door": 3}, "wrong_door"),
+    ({"door": -1}, "wrong_door"),
+    ({"rights": Rights(0, ALWAYS, 0, 0)}, "wrong_door"),
+    ({"rights": Rights(2, ALWAYS, 0, 0), "door": 1}, "granted"),
+    ({"rights": Rights(1, ALWAYS, NOW + 1, 0)}, "not_yet"),
+    ({"rights": Rights(1, ALWAYS, NOW, 0)}, "granted"),
+    ({"rights": Rights(1, ALWAYS, 0, NOW)}, "expired"),
+    ({"rights": Rights(1, ALWAYS, 0, NOW + 1)}, "granted"),
+    ({"rights": Rights(1, Schedule(), 0, 0)}, "out_of_hours"),
+    ({"rights": Rights(1, OFFICE, 0, 0)}, "granted"),
+    ({"rights": Rights(1, OFFICE, 0, 0), "utc_offset_min": -8 * 60}, "out_of_hours"),
+    ({"clock_known": False}, "granted"),
+    ({"clock_known": False, "rights": Rights(1, OFFICE, 0, 0)}, "clock_unknown"),
+    ({"clock_known": False, "rights": Rights(1, ALWAYS, 0, NOW + 9)}, "clock_unknown"),
+    ({"rights": Rights(1, None, 0, 0)}, "bad_facts"),
+    ({"rights": Rights("1", ALWAYS, 0, 0)}, "bad_facts"),
+    ({"rights": "everything"}, "bad_facts"),
+    ({"locked": None}, "bad_facts"),
+    ({"door": "0"}, "bad_facts"),
+)
+
+DENYING = [changes for changes, reason in CASES if reason != "granted"]
+
+
+def test_a_manager_can_read_every_case():
+    for kind in KINDS:
+        for changes, reason in CASES:
+            decision = decide(good(**dict({"kind": kind}, **changes)), NOW)
+            assert decision.reason == reason, (kind, changes, decision)
+            assert decision.allow is (reason == "granted"), (kind, changes, decision)
+
+
+def test_with_nothing_known_the_door_stays_locked():
+    assert not decide(Facts(), NOW).allow
+    for kind in KINDS:
+        assert not decide(Facts(kind=kind), NOW).allow
+        assert not decide(Facts(kind=kind, verified=True), NOW).allow
+
+
+def test_each_fact_is_needed():
+    """Taking any one fact back to its default shuts the door; the clock only where hours are set."""
+    start = vars_of(good())
+    for name in start:
+        if name in ("clock_known", "utc_offset_min"):
+            continue  # these matter to timed rights alone
+        facts = good()
+        setattr(facts, name, getattr(Facts(), name))
+        assert not decide(facts, NOW).allow, name
+
+
+def vars_of(facts) -> list:
+    return [name for name in dir(facts) if not name.startswith("_")]
+
+
+def test_adding_a_denial_never_opens():
+    for first in DENYING:
+        for second in DENYING:
+            both = dict(first)
+            both.update(second)
+            # Where both touch the same fact the second stands, and it denies by itself.
+            assert not decide(good(**both), NOW).allow, (first, second)
+
+
+def test_the_same_rights_open_the_same_doors_at_the_same_times_whatever_the_credential():
+    for rights in (EVERY_RIGHT, Rights(6, OFFICE, NOW - 9, NOW + 90000), Rights(2, OFFICE, 0, 0)):
+        for door in range(4):
+            for hour in range(0, 24 * 8, 3):
+                for clock_known in (True, False):
+                    answers = {
+                        decide(
+                            good(kind, rights=rights, door=door, clock_known=clock_known),
+                            NOW + hour * 3600,
+                        )
+                        for kind in KINDS
+                    }
+                    assert len(answers) == 1, (rights, door, hour, answers)
+
+
+def test_a_face_lockout_or_withdrawal_leaves_pin_and_card_as_they_were():
+    for changes, reason in CASES:
+        if "locked" in changes or "withdrawn" in changes or "kind" in changes:
+            continue
+        for kind in ("pin", "card"):
+            facts = good(kind, locked=("face",), withdrawn=("face",), **changes)
+            assert decide(facts, NOW).reason == reason
+        facts = good("face", locked=("face",), withdrawn=("face",), **changes)
+        assert not decide(facts, NOW).allow
+
+
+def test_a_stranger_learns_nothing_about_rights():
+    """Whatever the rights, an unproven credential gets the same answer."""
+    for rights in (None, EVERY_RIGHT, Rights(0, ALWAYS, 0, 0), Rights(1, OFFICE, NOW + 9, NOW + 10)):
+        for withdrawn in ((), KINDS):
+            facts = good("pin", verified=False, rights=rights, withdrawn=withdrawn, clock_known=False)
+            assert decide(facts, NOW).reason == "not_recognised"
+
+
+def test_deciding_changes_no_fact_and_repeats():
+    facts = good("face", rights=Rights(1, OFFICE, 5, 0))
+    before = [getattr(facts, name) for name in vars_of(facts)]
+    first = decide(facts, NOW)
+    assert decide(facts, NOW) == first
+    assert before == [getattr(facts, name) for name in vars_of(facts)]
+
+
+def test_every_reason_has_its_sentence():
+    used = {reason for _, reason in CASES}
+    assert used == set(REASONS)
+    assert {reason for reason, _ in DENIALS} | {"granted", "bad_facts"} == set(REASONS)
+    for sentence in REASONS.values():
+        assert sentence.endswith(".")
+    assert explain(decide(good(), NOW)) == REASONS["granted"]
