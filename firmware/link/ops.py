@@ -1,0 +1,268 @@
+"""Every operation of the link in one table: what a request must hold, what its reply holds, the caps on both.
+
+A field is (name, type); a name ending in "?" may be left out. Bytes cross as lower-case hex and are `bytes`
+on both sides of `check` and `wire`. Times are Unix seconds, 0 for "never". `since` asks for the items numbered
+from it on, `next` is the `since` of the next page, and a page without items is the end.
+
+A request with a field too many, too few, too long or of another type is a BadRequest and changes nothing; a
+reply may hold more than its table says.
+"""
+
+import binascii
+
+from firmware.base.errors import BadRequest
+
+_TIME = ("int", 0, 0xFFFFFFFF)
+_COUNT = ("int", 0, 0xFFFFFFFF)
+_HANDLE = ("hex", 8, 8)
+_CONSENT = ("hex", 16, 16)
+_HASH = ("hex", 32, 32)
+_MODEL = ("hex", 8, 8)
+_TEMPLATE = ("hex", 128, 128)
+_RECEIPT = ("hex", 64, 1024)
+_FLAG = ("bool",)
+_NAME = ("text", 64)
+_SINCE = ("since", _COUNT)
+_NEXT = ("next", _COUNT)
+
+CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
+CREDENTIALS = ("pin", "card")
+WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request")
+
+_STATE = ("one", CONSENT_STATES)
+_DAYS = ("int", 1, 127)  # bit 0 is Monday
+_MINUTE = ("int", 0, 1440)
+_HOURS = ("rec", (("days", _DAYS), ("start", _MINUTE), ("end", _MINUTE)))
+
+# Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
+PLAIN_OPS = ("hello", "provision")
+
+# op: (request fields, reply fields)
+OPS = {
+    "hello": (
+        (),
+        (
+            ("board", _NAME),
+            ("firmware", _NAME),
+            ("provisioned", _FLAG),  # True from the first sealed request on: no further provisioning
+            ("panel_id?", _HANDLE),
+            ("device_pub?", _HASH),
+        ),
+    ),
+    "provision": (
+        (("host_pub", _HASH), ("site", _HANDLE), ("name", _NAME), ("time", _TIME)),
+        (("panel_id", _HANDLE), ("device_pub", _HASH), ("panel_pub", _HASH), ("sig", ("hex", 64, 64))),
+    ),
+    "status": (
+        (),
+        (
+            ("panel_id", _HANDLE),
+            ("name", _NAME),
+            ("board", _NAME),
+            ("firmware", _NAME),
+            ("time", _TIME),
+            ("time_source", ("int", 0, 2)),  # 0 unknown, 1 RTC, 2 set by the host or NTP
+            ("uptime_s", _COUNT),
+            ("residents", _COUNT),
+            ("faces", _COUNT),
+            ("face_capacity", _COUNT),
+            ("model_id?", _MODEL),
+            ("maintenance", _FLAG),
+            ("tamper?", _FLAG),
+            ("camera?", _FLAG),
+            ("memory", ("free", 512)),
+            ("policy?", ("free", 512)),
+        ),
+    ),
+    "set_time": ((("time", _TIME),), (("time", _TIME),)),
+    "resident_put": (
+        (
+            ("handle", _HANDLE),
+            ("flat", ("digits", 1, 6)),
+            ("doors", ("list", 16, ("text", 16))),
+            ("schedule", ("list", 8, _HOURS)),  # empty: at all hours
+            ("expiry", _TIME),
+        ),
+        (),
+    ),
+    # Drops credentials and rights; a face goes with them, by a wipe whose receipt comes back.
+    "resident_drop": ((("handle", _HANDLE),), (("receipt?", _RECEIPT),)),
+    "consent_ask": (
+        (
+            ("handle", _HANDLE),
+            ("consent_id", _CONSENT),
+            ("notice_hash", _HASH),
+            ("title", ("text", 32)),
+            ("lines", ("list", 40, ("text", 40))),
+        ),
+        (("state", _STATE),),
+    ),
+    "consent_state": (
+        (("handle", _HANDLE),),
+        (("state", _STATE), ("consent_id?", _CONSENT), ("notice_hash?", _HASH), ("time?", _TIME)),
+    ),
+    "consent_grant": (
+        (("handle", _HANDLE), ("consent_id", _CONSENT), ("notice_hash", _HASH)),
+        (("state", _STATE),),
+    ),
+    # A receipt when a face was stored. Repeated, it answers "withdrawn" again.
+    "consent_withdraw": ((("handle", _HANDLE),), (("state", _STATE), ("receipt?", _RECEIPT))),
+    "enrol_put": (
+        (
+            ("handle", _HANDLE),
+            ("consent_id", _CONSENT),
+            ("notice_hash", _HASH),
+            ("model_id", _MODEL),
+            ("expiry", _TIME),
+            ("templates", ("list", 16, _TEMPLATE)),
+        ),
+        (("templates", ("int", 1, 16)),),
+    ),
+    # Answered when the faces are taken or the time is up (no_face, many_faces, quality).
+    "enrol_live": (
+        (
+            ("handle", _HANDLE),
+            ("consent_id", _CONSENT),
+            ("notice_hash", _HASH),
+            ("expiry", _TIME),
+            ("count", ("int", 1, 8)),
+            ("timeout_s", ("int", 1, 60)),
+        ),
+        (("templates", ("int", 1, 16)), ("model_id", _MODEL)),
+    ),
+    "pin_set": (
+        (
+            ("handle", _HANDLE),
+            ("salt", ("hex", 16, 32)),
+            ("iterations", ("int", 1000, 200_000)),
+            ("hash", _HASH),  # PBKDF2-HMAC-SHA256 of the PIN's ASCII digits
+        ),
+        (),
+    ),
+    "card_put": ((("handle", _HANDLE), ("uid", ("hex", 4, 10)), ("key", ("hex", 16, 16))), ()),
+    "credential_drop": (
+        (("handle", _HANDLE), ("kind", ("one", CREDENTIALS)), ("uid?", ("hex", 4, 10))),
+        (("dropped", _COUNT),),
+    ),
+    "wipe_face": (
+        (("handle", _HANDLE), ("reason", ("one", WIPE_REASONS))),
+        (("receipt", _RECEIPT),),
+    ),
+    "receipts": (
+        (_SINCE, ("limit", ("int", 1, 8))),
+        (("receipts", ("list", 8, _RECEIPT)), _NEXT),
+    ),
+    "log": (
+        (_SINCE, ("limit", ("int", 1, 32))),
+        (
+            (
+                "entries",
+                (
+                    "list",
+                    32,
+                    (
+                        "rec",
+                        (
+                            ("seq", _COUNT),
+                            ("time", _TIME),
+                            ("kind", _NAME),
+                            ("handle?", _HANDLE),
+                            ("detail", ("text", 80)),
+                        ),
+                    ),
+                ),
+            ),
+            _NEXT,
+        ),
+    ),
+    # Attempts at the door, kept in RAM only: kind, outcome, reason, stage times in ms, box, points, hint.
+    "events": ((_SINCE,), (("events", ("list", 16, ("free", 1024))), _NEXT)),
+    "set_policy": (
+        (
+            ("face?", _FLAG),  # False: the camera stays off, cards and PINs go on
+            ("claim?", _FLAG),  # True: the flat number comes before the face
+            ("open_s?", ("int", 1, 60)),
+            ("lockout_s?", ("int", 0, 3600)),
+        ),
+        (),
+    ),
+    "maintenance": ((("on", _FLAG),), (("on", _FLAG),)),
+    "selftest": ((), (("passed", _FLAG), ("checks", ("free", 2048)))),
+}
+
+
+def request_fields(op: str, message: dict) -> dict:
+    """The fields of a request, checked and with bytes decoded. Raises BadRequest."""
+    entry = OPS.get(op) if isinstance(op, str) else None
+    if entry is None:
+        raise BadRequest("no such operation")
+    fields = {name: message[name] for name in message if name != "op"}
+    known = [name.rstrip("?") for name, _ in entry[0]]
+    for name in fields:
+        if name not in known:
+            raise BadRequest("%s takes no field of that name" % op)
+    return check(entry[0], fields)
+
+
+def check(fields: tuple, values: dict) -> dict:
+    """Each of `fields` in `values`, checked and decoded; others are left out. Raises BadRequest."""
+    decoded = {}
+    for name, kind in fields:
+        optional = name.endswith("?")
+        name = name.rstrip("?")
+        if name in values:
+            decoded[name] = _value(name, kind, values[name])
+        elif not optional:
+            raise BadRequest("%s is missing" % name)
+    return decoded
+
+
+def _value(name: str, kind: tuple, value):
+    what = kind[0]
+    if what == "hex":
+        return _hex(name, kind, value)
+    if what == "int":
+        good = isinstance(value, int) and not isinstance(value, bool) and kind[1] <= value <= kind[2]
+    elif what == "bool":
+        good = isinstance(value, bool)
+    elif what == "text":
+        good = isinstance(value, str) and len(value) <= kind[1]
+    elif what == "digits":
+        good = isinstance(value, str) and kind[1] <= len(value) <= kind[2] and _all_digits(value)
+    elif what == "one":
+        good = value in kind[1]
+    elif what == "list":
+        good = isinstance(value, list) and len(value) <= kind[1]
+        value = [_value(name, kind[2], item) for item in value] if good else value
+    elif what == "rec":
+        good = isinstance(value, dict)
+        value = check(kind[1], value) if good else value
+    else:
+        good = what == "free" and isinstance(value, (dict, list)) and len(str(value)) <= kind[1]
+    if not good:
+        raise BadRequest("%s is not as the operation needs it" % name)
+    return value
+
+
+def _all_digits(text: str) -> bool:
+    return all("0" <= c <= "9" for c in text)
+
+
+def _hex(name: str, kind: tuple, value) -> bytes:
+    if not isinstance(value, str) or not 2 * kind[1] <= len(value) <= 2 * kind[2]:
+        raise BadRequest("%s is not as long as it must be" % name)
+    try:
+        return binascii.unhexlify(value)
+    except ValueError:
+        raise BadRequest("%s is not hex" % name) from None
+
+
+def wire(value):
+    """`value` as JSON can carry it: bytes become hex, however deep."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return str(binascii.hexlify(value), "ascii")
+    if isinstance(value, dict):
+        return {name: wire(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [wire(item) for item in value]
+    return value
