@@ -1,0 +1,1 @@
+"""What the panel sees, computed on the host with the same arithmetic."""
