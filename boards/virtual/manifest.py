@@ -1,0 +1,3 @@
+"""Packages from micropython-lib that the firmware needs on this board, by name and hash: none."""
+
+REQUIRES = ()

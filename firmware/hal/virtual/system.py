@@ -1,0 +1,44 @@
+"""Watchdog, reset, entropy and the heap's figures."""
+
+import gc
+import os
+import struct
+import time
+
+from firmware.base.errors import HalError
+from firmware.hal.virtual import wire
+
+
+class VirtualWatchdog:
+    # Long beside a board's eight seconds: a busy PC may starve the panel for that long.
+    timeout_ms = 60_000
+
+    def __init__(self, bus):
+        self._bus = bus
+
+    def feed(self) -> None:
+        self._bus.call(wire.WATCHDOG, struct.pack("<I", self.timeout_ms))
+
+
+def entropy(n: int) -> bytes:
+    """The operating system's generator, which is itself fed from several sources."""
+    return os.urandom(n)
+
+
+def reset(bus) -> None:
+    try:
+        bus.call(wire.RESET)
+    except HalError:
+        pass  # the simulator kills this process, and with it the reply
+    while True:
+        time.sleep_ms(100)
+
+
+class Heap:
+    def __init__(self):
+        self._peak = 0
+
+    def figures(self) -> dict:
+        used = gc.mem_alloc()
+        self._peak = max(self._peak, used)
+        return {"heap_used": used, "heap_free": gc.mem_free(), "heap_peak": self._peak}
