@@ -53,22 +53,33 @@ def zero(buffer: bytearray) -> None:
         buffer[i] = 0
 
 
-def pbkdf2_sha256(password, salt, iterations: int) -> bytes:
-    """32-byte key: PBKDF2-HMAC-SHA256, first block only."""
+def pbkdf2_steps(password, salt, iterations: int, slice_iterations: int):
+    """PBKDF2-HMAC-SHA256, first block only, in slices: yields None after each, and the 32-byte key last."""
     if iterations < 1:
         raise ValueError("iterations")
     inner, outer = _pads(password)
-    block = _hash(outer, (_hash(inner, (salt, b"\0\0\0\1")),))
-    total = int.from_bytes(block, "big")
-    for _ in range(iterations - 1):
-        state = sha256(inner)
-        state.update(block)
-        block = state.digest()
-        state = sha256(outer)
-        state.update(block)
-        block = state.digest()
-        total ^= int.from_bytes(block, "big")
-    return total.to_bytes(32, "big")
+    try:
+        block = _hash(outer, (_hash(inner, (salt, b"\0\0\0\1")),))
+        total = int.from_bytes(block, "big")
+        for done in range(1, iterations):
+            if done % slice_iterations == 0:
+                yield None
+            state = sha256(inner)
+            state.update(block)
+            block = state.digest()
+            state = sha256(outer)
+            state.update(block)
+            block = state.digest()
+            total ^= int.from_bytes(block, "big")
+    finally:
+        zero(inner)
+        zero(outer)
+    yield total.to_bytes(32, "big")
+
+
+def pbkdf2_sha256(password, salt, iterations: int) -> bytes:
+    """The 32-byte key in one go."""
+    return next(pbkdf2_steps(password, salt, iterations, iterations))
 
 
 def hkdf(key, info, n: int) -> bytes:
