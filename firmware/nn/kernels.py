@@ -1,0 +1,23 @@
+"""The kernels a machine runs. Every set is a module with the same functions; results are equal bit for bit.
+
+    prepare(pack, weights, bias, taps, cout, group, zero, rounding)
+                                        once per operator after loading: rewrite weights (int8) and biases (int32) in place as the
+                                        set likes them; the pack's layouts stand in firmware/nn/pack.py
+    conv3x3, conv1x1, dw3x3, add, avgpool (arena, pack, 0, record)
+                                        one whole operator; a fully connected layer is a conv1x1 of one pixel
+    fill(arena, border)                 a tensor's border, after its operator has run
+    load(arena, pixels, record)         8-bit grey into the input tensor
+    store(arena, out, record)           a tensor as int8, without its border
+    dot_s8(a, b, n)                     the matcher's dot product
+
+`record` and `border` are array("i"), made once by firmware/nn/model.py; how activations are encoded in the arena is the set's own
+affair as long as `load`, `fill` and `store` agree. Arena, pack and every tensor start are 16-byte aligned. Kernels neither allocate
+nor check: model.py has checked the pack. Row order as the arena plan demands (firmware/nn/pack.py).
+"""
+
+
+def best():
+    """The fastest set this machine can run."""
+    from firmware.nn import kernels_viper
+
+    return kernels_viper

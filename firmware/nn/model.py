@@ -1,0 +1,163 @@
+"""A network on the panel: open a pack, load an image, run, read the outputs.
+
+    model = Model("/models/detector.mnnp")
+    model.load(pixels)              # 8-bit grey, width x height of model.input_shape
+    model.run()                     # or: for _ in model.steps(): yield to others between operators
+    boxes = model.outputs[0]        # memoryview of int8, channel fastest; real = value * 2**-model.output_exponents[0]
+"""
+
+import os
+from array import array
+
+import uctypes
+
+from firmware.base.errors import PackError
+from firmware.nn import kernels as kernel_sets
+from firmware.nn.pack import ALIGN, NONE, Pack, same_padding
+
+_MAX_FILE = 16 * 1024 * 1024
+
+
+class Model:
+    """All memory is allocated here; `load`, `run` and iterating over `steps` allocate nothing.
+
+    `load` before every run: the arena plan reuses the input's place. Outputs keep their values until the next run ends."""
+
+    def __init__(self, path: str, kernels=None):
+        self._kernels = kernels or kernel_sets.best()
+        self._pack = _read_aligned(path)
+        pack = Pack(self._pack)
+        self._tensors = pack.tensors
+        self.meta = pack.meta
+        self.model_id = pack.model_id
+        self.arena_bytes = pack.arena_bytes
+        self.pack_bytes = len(self._pack)
+        self._arena = _aligned_buffer(pack.arena_bytes)
+        self._input = pack.tensors[pack.input]
+        self._input_record = _tensor_record(self._input)
+        self._input_border = _border(self._input)
+        self.input_shape = (self._input.height, self._input.width)
+        self._ops = pack.ops
+        self._plan = [self._compile(op) for op in pack.ops]
+        outputs = [pack.tensors[i] for i in pack.outputs]
+        self.output_shapes = [(t.height, t.width, t.channels) for t in outputs]
+        self.output_exponents = [t.exponent for t in outputs]
+        self.outputs = [memoryview(array("b", bytes(t.pixels() * t.channels))) for t in outputs]
+        self._exports = [(out, _tensor_record(t)) for out, t in zip(self.outputs, outputs)]
+
+    def load(self, pixels) -> None:
+        if len(pixels) != self._input.height * self._input.width:
+            raise ValueError("the network's input has %d x %d pixels" % (self._input.width, self._input.height))
+        self._kernels.load(self._arena, pixels, self._input_record)
+        if self._input_border is not None:
+            self._kernels.fill(self._arena, self._input_border)
+
+    def run(self) -> None:
+        arena, pack, fill = self._arena, self._pack, self._kernels.fill
+        for kernel, record, border in self._plan:
+            kernel(arena, pack, 0, record)
+            if border is not None:
+                fill(arena, border)
+        self._export()
+
+    def steps(self):
+        """Runs one operator per step and yields its index; the outputs are there when it is exhausted."""
+        i = 0
+        for kernel, record, border in self._plan:
+            kernel(self._arena, self._pack, 0, record)
+            if border is not None:
+                self._kernels.fill(self._arena, border)
+            yield i
+            i += 1
+        self._export()
+
+    def wipe(self) -> None:
+        """Zeroes every activation and output: nothing of the last image stays behind."""
+        _zero(self._arena)
+        for out in self.outputs:
+            _zero(out)
+
+    def op_kind(self, i: int) -> str:
+        return self._ops[i].kind
+
+    def read_op(self, i: int) -> bytearray:
+        """What operator `i` made, as int8 without border. Valid between its step and the next; for tests and diagnosis."""
+        tensor = self._tensors[self._ops[i].output]
+        out = bytearray(tensor.pixels() * tensor.channels)
+        self._kernels.store(self._arena, out, _tensor_record(tensor))
+        return out
+
+    def _export(self) -> None:
+        for out, record in self._exports:
+            self._kernels.store(self._arena, out, record)
+
+    def _compile(self, op) -> tuple:
+        """(kernel, record, border of the output or None); rewrites the operator's weights for the kernels."""
+        source, out = self._tensors[op.input], self._tensors[op.output]
+        linear = 1 if out.zero_point == 0 else 0
+        kind, start, rows, columns, cin = op.kind, source.offset, out.height, out.width, source.channels
+        if kind == "fc":
+            kind, cin = "conv1x1", source.pixels() * source.channels
+        elif kind in ("dw3x3", "conv3x3"):
+            above, left = same_padding(source.height, op.stride)[0], same_padding(source.width, op.stride)[0]
+            start -= above * source.pitch + left * source.channels
+        if op.weights:
+            taps = cin if kind == "conv1x1" else 9
+            group = out.channels if kind == "dw3x3" else 16
+            rounding = 0 if linear else (1 << (op.shift - 1)) + 1
+            self._kernels.prepare(self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, rounding)
+        second = self._tensors[op.second] if op.second != NONE else source
+        record = array("i", (
+            start, source.pitch, out.offset, out.pitch, rows, columns, cin, out.channels, op.weights, op.bias, op.shift, linear,
+            second.offset, second.pitch, op.stride, source.height, source.width, out.zero_point + 128))
+        return getattr(self._kernels, kind), record, _border(out)
+
+
+def _tensor_record(t) -> array:
+    """A record that names `t` both as input and as output, for `load` and `store`."""
+    return array("i", (t.offset, t.pitch, t.offset, t.pitch, t.height, t.width, t.channels, t.channels, 0, 0, 0, 0,
+                       0, 0, 1, t.height, t.width, t.zero_point + 128))
+
+
+def _border(t):
+    """The runs that `fill` writes: rows above and below, columns left and right; None without a border."""
+    if not (t.above or t.below or t.left or t.right):
+        return None
+    c = t.channels
+    row = (t.left + t.width + t.right) * c
+    first = t.offset - t.left * c
+    runs = []
+    for start, length, repeats in (
+        (first - t.above * t.pitch, row, t.above),
+        (first + t.height * t.pitch, row, t.below),
+        (first, t.left * c, t.height),
+        (t.offset + t.width * c, t.right * c, t.height),
+    ):
+        if length and repeats:
+            runs.extend((start, length, t.pitch, repeats))
+    return array("i", [t.zero_point + 128, len(runs) // 4] + runs)
+
+
+def _read_aligned(path: str) -> memoryview:
+    try:
+        size = os.stat(path)[6]
+    except OSError:
+        raise PackError("no model pack at " + path)
+    if size > _MAX_FILE:
+        raise PackError("the pack is too large: " + path)
+    buffer = _aligned_buffer(size)
+    with open(path, "rb") as file:
+        if file.readinto(buffer) != size:
+            raise PackError("the pack is truncated: " + path)
+    return buffer
+
+
+def _aligned_buffer(size: int) -> memoryview:
+    buffer = bytearray(size + ALIGN - 1)
+    skip = -uctypes.addressof(buffer) % ALIGN
+    return memoryview(buffer)[skip : skip + size]
+
+
+def _zero(buffer) -> None:
+    for i in range(len(buffer)):
+        buffer[i] = 0
