@@ -34,7 +34,7 @@ def same_face(a, b) -> bool:
 
 
 class FaceDecoder:
-    """Turns head outputs into faces; `threshold` is an int8 logit in sixteenths, as the pack's meta has it."""
+    """Turns head outputs into faces; `threshold` is an int8 logit in sixteenths, from the pack's meta."""
 
     def __init__(self, threshold: int):
         self.threshold = threshold

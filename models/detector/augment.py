@@ -30,11 +30,11 @@ class Scenes:
                 self.photos.setdefault(frame.source, []).append((_pyramid(frame.pixels), frame.faces))
         self.sources = sorted(self.photos)
         weights = np.array([SOURCE_WEIGHT.get(s, 0.1) for s in self.sources])
-        self.weights = weights / weights.sum()
+        self.weights = weights / max(1e-9, weights.sum())
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, list[Face]]:
         """A uint8 (120, 160) image and its faces in that image's pixels."""
-        canvas = self._room(rng)
+        canvas = self.room(rng)
         faces: list[Face] = []
         count = rng.choice([0, 1, 2, 3], p=[0.16, 0.58, 0.18, 0.08])
         for index in range(count):
@@ -44,7 +44,8 @@ class Scenes:
             canvas = self._occlude(rng, canvas, faces)
         return light(rng, canvas), faces
 
-    def _room(self, rng: np.random.Generator) -> np.ndarray:
+    def room(self, rng: np.random.Generator) -> np.ndarray:
+        """Some part of an empty room (or now and then nothing but shades), not yet lit."""
         if rng.random() < 0.12:
             return _plain(rng)
         levels = self.rooms[rng.integers(len(self.rooms))]
@@ -99,7 +100,7 @@ class Scenes:
 
     def _occlude(self, rng, canvas, faces):
         """A patch of a room over part of a face, or anywhere: its edges alone must not mean a face."""
-        patch = self._room(rng)
+        patch = self.room(rng)
         if faces and rng.random() < 0.4:
             x, y, w, h = faces[rng.integers(len(faces))].box
             pw, ph = w * rng.uniform(0.2, 0.5), h * rng.uniform(0.15, 0.35)
@@ -145,7 +146,8 @@ def _pyramid(pixels):
         height, width = levels[-1].shape
         if min(height, width) < 16:
             break
-        levels.append(cv2.resize(levels[-1], ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA))
+        half = ((width + 1) // 2, (height + 1) // 2)
+        levels.append(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA))
     return levels
 
 
@@ -163,7 +165,7 @@ def _warp(levels, move, scale, border):
     level = min(len(levels) - 1, max(0, math.floor(-math.log2(scale) + 0.35)))
     times = levels[0].shape[1] / levels[level].shape[1]
     move = move.copy()
-    move[:, 2] += move[:, :2].sum(axis=1) * (times - 1) / 2  # a level's pixel centres lie between the source's
+    move[:, 2] += move[:, :2].sum(axis=1) * (times - 1) / 2  # its pixel centres lie between the source's
     move[:, :2] *= times
     return cv2.warpAffine(levels[level], move, (W, H), flags=cv2.INTER_LINEAR, borderMode=border)
 

@@ -84,10 +84,10 @@ def fit(frame: Frame, fill: int = 114) -> Frame:
     canvas = np.full((FRAME_H, FRAME_W), fill, np.uint8)
     canvas[top : top + size[1], left : left + size[0]] = np.asarray(image)
     shift = np.array([left, top], np.float32) + (scale - 1) / 2  # coordinates count from pixel centres
-    faces = [
-        Face(np.concatenate([f.box[:2] * scale + shift, f.box[2:] * scale]), f.points * scale + shift, f.ignore)
-        for f in frame.faces
-    ]
+    faces = []
+    for face in frame.faces:
+        box = np.concatenate([face.box[:2] * scale + shift, face.box[2:] * scale])
+        faces.append(Face(box, face.points * scale + shift, face.ignore))
     return Frame(frame.file, frame.source, canvas, faces)
 
 

@@ -64,11 +64,12 @@ def _regression(cells: np.ndarray, face: Face) -> np.ndarray:
     size = 4 * np.log2(face.box[2:] / cells[:, 3:4])
     points = (face.points[None] - cells[:, None, :2]) / unit[:, None]
     extent = np.full((len(cells), 1), np.sqrt(face.box[2] * face.box[3]))
-    return np.concatenate([(centre - cells[:, :2]) / unit, size, points.reshape(len(cells), 10), extent], axis=1)
+    offset = (centre - cells[:, :2]) / unit
+    return np.concatenate([offset, size, points.reshape(len(cells), 10), extent], axis=1)
 
 
 class Loss(torch.nn.Module):
-    """Score: cross entropy towards the overlap reached, focused on the cells in error. Rest: L1 by face size."""
+    """Score: cross entropy towards the overlap reached, focused on cells in error. Rest: L1 by face size."""
 
     def __init__(self) -> None:
         super().__init__()

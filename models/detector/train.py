@@ -1,0 +1,244 @@
+"""Trains the detector: `python -m models.detector.train --faces DIR`, then exports, evaluates and packs.
+
+Float with batch normalisation first, then folded and fine-tuned with power-of-two fake quantisation. The
+budget is wall time; a second call with the same --work folder resumes where the first one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from models.detector.augment import Scenes, light
+from models.detector.data import Frame, fit, halve, read_frames
+from models.detector.metrics import choose_threshold, detect, measure
+from models.detector.net import Detector
+from models.detector.targets import Loss, assign
+from models.layers import calibrate, fold, set_mode
+
+WORK = Path(__file__).resolve().parents[2] / ".cache" / "ckpt" / "detector"
+LOSS_WEIGHTS = {"score": 1.0, "box": 1.0, "points": 2.0}
+SAVE_EVERY_S, LOOK_EVERY_S = 90, 300
+_CALIBRATION_BATCHES = 12
+_ROOM_VIEWS = 12  # of each empty room, to set the threshold on
+
+
+class SceneStream(IterableDataset):
+    """Endless (pixels, kind, target); the worker and the first step seed it."""
+
+    def __init__(self, scenes: Scenes, seed: int, first: int):
+        self.scenes, self.seed, self.first = scenes, seed, first
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        cv2.setNumThreads(1)
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, self.first, info.id if info else 0])
+        while True:
+            pixels, faces = self.scenes.draw(rng)
+            yield pixels, *assign(faces)
+
+
+class Average:
+    """A slow copy of the weights; what is evaluated and exported."""
+
+    def __init__(self, net: Detector):
+        self.net = copy.deepcopy(net).eval()
+        self.steps = 0
+
+    @torch.no_grad()
+    def follow(self, net: Detector) -> None:
+        self.steps += 1
+        keep = min(0.998, self.steps / (self.steps + 20))
+        for mine, theirs in zip(self.net.state_dict().values(), net.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, 1 - keep)
+            else:
+                mine.copy_(theirs)
+
+
+class Trainer:
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        self.path = Path(options.work) / "last.pt"
+        self.scenes = Scenes(read_frames(options.faces, ("train",)))
+        self.tune = [fit(f) for f in read_frames(options.faces, ("tune",))]
+        self.rooms = empty_views([f for f in self.tune if not f.faces], options.seed)
+        self.phase, self.spent, self.step, self.said = "float", 0.0, 0, 0
+        torch.manual_seed(options.seed)
+        self._take(Detector())
+        if self.path.exists():
+            self._resume()
+
+    def run(self) -> Detector:
+        """Both phases; returns the averaged, quantised net."""
+        budget = 60 * self.options.minutes
+        float_budget = budget * (1 - self.options.quant_share)
+        if self.phase == "float":
+            self._phase(0.0, float_budget, 4e-3)
+            self._quantise()
+        self._phase(float_budget, budget, 4e-4)
+        return self.average.net
+
+    def _take(self, net: Detector, rate: float = 4e-3) -> None:
+        self.net = net.to(memory_format=torch.channels_last)
+        self.average = Average(self.net)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=1e-4)
+
+    def _quantise(self) -> None:
+        net = copy.deepcopy(self.average.net)
+        quantise(net, self._batches())
+        self.phase = "quant"
+        self._take(net)
+        self._save()
+
+    def _phase(self, start: float, end: float, top_rate: float) -> None:
+        self.net.train()
+        loss_of = Loss()
+        clock = saved = looked = time.monotonic()
+        totals: dict[str, float] = {}
+        for pixels, kind, target in self._loader():
+            now = time.monotonic()
+            self.spent, clock = self.spent + now - clock, now
+            if self.spent >= end:
+                break
+            done = (self.spent - start) / (end - start)
+            warm = min(1.0, (self.average.steps + 1) / 200)
+            for group in self.optimiser.param_groups:
+                group["lr"] = top_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+            parts = loss_of(self.net(_input(pixels)), kind, target)
+            self.optimiser.zero_grad(set_to_none=True)
+            sum(LOSS_WEIGHTS[name] * value for name, value in parts.items()).backward()
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+            self.optimiser.step()
+            self.average.follow(self.net)
+            self.step += 1
+            for name, value in parts.items():
+                totals[name] = totals.get(name, 0.0) + float(value.detach())
+            if now - saved > SAVE_EVERY_S:
+                self._save()
+                self._say(totals)
+                saved, totals = now, {}
+            if now - looked > LOOK_EVERY_S:
+                self._look()
+                looked = now
+        self._save()
+        self._look()
+
+    def _loader(self) -> Iterator:
+        stream = SceneStream(self.scenes, self.options.seed, self.step)
+        return iter(DataLoader(stream, self.options.batch, num_workers=self.options.workers))
+
+    def _batches(self) -> Iterator[torch.Tensor]:
+        for _, (pixels, _, _) in zip(range(_CALIBRATION_BATCHES), self._loader(), strict=False):
+            yield _input(pixels)
+
+    def _say(self, totals: dict[str, float]) -> None:
+        count = max(1, self.step - self.said)
+        self.said = self.step
+        losses = "  ".join(f"{name} {value / count:.4f}" for name, value in totals.items())
+        print(f"{self.phase} {self.spent / 60:5.1f} min  step {self.step}  {losses}", flush=True)
+
+    def _look(self) -> None:
+        """The averaged net on the tune part, at the threshold that its own empty rooms ask for."""
+        network = as_network(self.average.net)
+        threshold = choose_threshold([detect(network, f) for f in self.rooms], self.options.false_per_100)
+        figures = measure(self.tune, [detect(network, halve(f.pixels)) for f in self.tune], threshold)
+        print(f"  tune at {threshold}: {figures}", flush=True)
+
+    def _save(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "seed": self.options.seed,
+            "phase": self.phase,
+            "spent": self.spent,
+            "step": self.step,
+            "net": self.net.state_dict(),
+            "average": self.average.net.state_dict(),
+            "followed": self.average.steps,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, self.path.with_suffix(".new"))
+        self.path.with_suffix(".new").replace(self.path)
+
+    def _resume(self) -> None:
+        state = torch.load(self.path, weights_only=True)
+        self.phase, self.spent, self.step = state["phase"], state["spent"], state["step"]
+        self.said = self.step
+        self._take(shaped_for(self.phase))
+        self.net.load_state_dict(state["net"])
+        self.average.net.load_state_dict(state["average"])
+        self.average.steps = state["followed"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        print(f"resumed {self.phase} at {self.spent / 60:.1f} min", flush=True)
+
+
+def shaped_for(phase: str) -> Detector:
+    net = Detector()
+    if phase == "quant":
+        fold(net)
+        set_mode(net, "quant")
+    return net
+
+
+def quantise(net: Detector, batches: Iterator[torch.Tensor]) -> None:
+    """Folds and calibrates in place."""
+    fold(net)
+    calibrate(net, batches)
+    net.fix_heads()
+
+
+def _input(pixels: torch.Tensor) -> torch.Tensor:
+    return (pixels.float() / 256)[:, None].to(memory_format=torch.channels_last)
+
+
+def as_network(net: Detector):
+    """The torch net as metrics want it: a uint8 picture in, two int8 heads out."""
+    net.eval()
+
+    @torch.no_grad()
+    def network(pixels: np.ndarray) -> list[np.ndarray]:
+        out = net(_input(torch.from_numpy(pixels)[None]))[0]
+        steps = (out * 16).round().clamp(-128, 127).to(torch.int8).numpy()
+        return [steps[:300], steps[300:]]
+
+    return network
+
+
+def empty_views(rooms: list[Frame], seed: int) -> list[np.ndarray]:
+    """160x120 views of empty rooms, cropped, turned and lit by chance: more to err on than rooms."""
+    scenes, rng = Scenes(rooms), np.random.default_rng(seed)
+    return [light(rng, scenes.room(rng)) for _ in range(_ROOM_VIEWS * len(rooms))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--faces", required=True, help="folder with detect/ in it")
+    parser.add_argument("--work", default=WORK, help="checkpoints (resumed from if there)")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--quant-share", type=float, default=0.25, help="part that is quantised")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--false-per-100", type=float, default=0.5, help="false boxes to allow")
+    parser.add_argument("--no-export", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    Trainer(options).run()
+    if not options.no_export:
+        from models.detector.export import export
+
+        export(Path(options.work) / "last.pt", options.faces, options.false_per_100)
+
+
+if __name__ == "__main__":
+    main()
