@@ -1,8 +1,8 @@
 """Every operation of the link in one table: what a request must hold, what its reply holds, the caps on both.
 
 A field is (name, type); a name ending in "?" may be left out. Bytes cross as lower-case hex and are `bytes`
-on both sides of `check` and `wire`. Times are Unix seconds, 0 for "never". `since` asks for the items numbered
-from it on, `next` is the `since` of the next page, and a page without items is the end.
+on both sides of `check` and `wire`. Times are Unix seconds, 0 for "never". `since` asks for the items
+numbered from it on, `next` is the `since` of the next page, and a page without items is the end.
 
 A request with a field too many, too few, too long or of another type is a BadRequest and changes nothing; a
 reply may hold more than its table says.
@@ -30,9 +30,8 @@ CREDENTIALS = ("pin", "card")
 WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request")
 
 _STATE = ("one", CONSENT_STATES)
-_DAYS = ("int", 1, 127)  # bit 0 is Monday
-_MINUTE = ("int", 0, 1440)
-_HOURS = ("rec", (("days", _DAYS), ("start", _MINUTE), ("end", _MINUTE)))
+# A window of access/schedule.py: weekdays (bit 0 is Monday), first minute of the day, minute after the last.
+_WINDOW = ("tuple", (("int", 1, 127), ("int", 0, 1439), ("int", 1, 1440)))
 
 # Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
 PLAIN_OPS = ("hello", "provision")
@@ -79,9 +78,10 @@ OPS = {
         (
             ("handle", _HANDLE),
             ("flat", ("digits", 1, 6)),
-            ("doors", ("list", 16, ("text", 16))),
-            ("schedule", ("list", 8, _HOURS)),  # empty: at all hours
-            ("expiry", _TIME),
+            ("doors", ("int", 0, 0xFFFFFFFF)),  # a bit a door
+            ("schedule", ("list", 16, _WINDOW)),  # empty: never; (127, 0, 1440): always
+            ("valid_from", _TIME),
+            ("valid_until", _TIME),
         ),
         (),
     ),
@@ -126,15 +126,15 @@ OPS = {
             ("notice_hash", _HASH),
             ("expiry", _TIME),
             ("count", ("int", 1, 8)),
-            ("timeout_s", ("int", 1, 60)),
+            ("wait_s", ("int", 1, 60)),
         ),
         (("templates", ("int", 1, 16)), ("model_id", _MODEL)),
     ),
     "pin_set": (
         (
             ("handle", _HANDLE),
-            ("salt", ("hex", 16, 32)),
-            ("iterations", ("int", 1000, 200_000)),
+            ("salt", ("hex", 16, 16)),
+            ("iterations", ("int", 1000, 50_000)),
             ("hash", _HASH),  # PBKDF2-HMAC-SHA256 of the PIN's ASCII digits
         ),
         (),
@@ -176,13 +176,18 @@ OPS = {
         ),
     ),
     # Attempts at the door, kept in RAM only: kind, outcome, reason, stage times in ms, box, points, hint.
-    "events": ((_SINCE,), (("events", ("list", 16, ("free", 1024))), _NEXT)),
+    "events": (
+        (_SINCE, ("limit", ("int", 1, 12))),
+        (("events", ("list", 12, ("free", 500))), _NEXT),
+    ),
     "set_policy": (
         (
             ("face?", _FLAG),  # False: the camera stays off, cards and PINs go on
             ("claim?", _FLAG),  # True: the flat number comes before the face
-            ("open_s?", ("int", 1, 60)),
-            ("lockout_s?", ("int", 0, 3600)),
+            ("open_s?", ("int", 1, 30)),
+            ("door?", ("int", 0, 31)),  # which bit of a resident's doors this one is
+            ("utc_offset_min?", ("int", -720, 840)),
+            ("lockdown?", _FLAG),
         ),
         (),
     ),
@@ -234,6 +239,9 @@ def _value(name: str, kind: tuple, value):
     elif what == "list":
         good = isinstance(value, list) and len(value) <= kind[1]
         value = [_value(name, kind[2], item) for item in value] if good else value
+    elif what == "tuple":
+        good = isinstance(value, list) and len(value) == len(kind[1])
+        value = [_value(name, kind[1][i], value[i]) for i in range(len(value))] if good else value
     elif what == "rec":
         good = isinstance(value, dict)
         value = check(kind[1], value) if good else value

@@ -1,7 +1,8 @@
 """The panel's side of the link: a task that answers frames found among the console's bytes.
 
-`handler(op, fields)` does the work: it returns a dict, or a coroutine that gives one, or raises a MenshenError
-whose code crosses the wire. It is called for the plain operations too; the server decides who may ask for what.
+`handler(op, fields)` does the work: it returns a dict, or a coroutine that gives one, or raises a
+MenshenError whose code crosses the wire. It is called for the plain operations too; the server decides who
+may ask for what.
 
 `ring` holds what must outlive a restart:
     link_key() -> bytes or None     None until provisioned
@@ -36,7 +37,7 @@ from firmware.link.messages import (
 from firmware.link.ops import PLAIN_OPS, request_fields, wire
 
 # The stored counter runs ahead by so many requests, so that flash is written once in as many; after a restart
-# the panel refuses up to that many counters that it never saw, and the host takes up the higher one it is told.
+# the panel refuses up to that many counters that it never saw, and the host takes up the higher one it hears.
 _AHEAD = const(32)
 
 
