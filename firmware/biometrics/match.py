@@ -1,6 +1,7 @@
 """The templates that may open this door, in memory, and the integer comparison with a face seen now.
 
-Scores are cosines in Q14 (16384 = identical direction). Nothing here knows persons: a handle is the random name of a record.
+Scores are cosines in Q14 (16384 = identical direction). Nothing here knows persons: a handle is the random
+name of a record.
 """
 
 from firmware.base.compat import const
@@ -41,8 +42,8 @@ def cosine_q14(dot: int, length_a: int, length_b: int) -> int:
 class Gallery:
     """A fixed table of up to `capacity` handles with up to `per_handle` templates of 128 int8 each.
 
-    `dots(probe, table, start, count, out)` fills `out` with the dot products of int8 `probe` and `count` consecutive templates
-    from byte `start` of `table` (firmware.biometrics.dot, or a board's faster one).
+    `dots(probe, table, start, count, out)` fills `out` with the dot products of int8 `probe` and `count`
+    consecutive templates from byte `start` of `table` (firmware.biometrics.dot, or a board's faster one).
     """
 
     def __init__(self, model_id: bytes, dots, capacity: int = 512, per_handle: int = 4):
@@ -68,7 +69,8 @@ class Gallery:
         return list(self._rows)
 
     def add(self, handle: bytes, model_id: bytes, templates) -> None:
-        """Takes over copies of the templates, in place of any the handle had. Nothing changes when an error is raised."""
+        """Takes over copies of the templates, in place of any the handle had. Nothing changes when an error
+        is raised."""
         self._check_model(model_id)
         if not 1 <= len(templates) <= self.per_handle:
             raise BadRequest("a face has 1 to %d templates" % self.per_handle)
@@ -106,8 +108,8 @@ class Gallery:
     def match(self, probe, model_id: bytes, candidates=None) -> tuple:
         """The best two handles for an int8[128] `probe`: (handle, score, second handle, its score).
 
-        `candidates` are the handles to compare with (those of the claimed flat), None for all; those that are not in the
-        gallery are skipped. A missing place is None with NO_SCORE.
+        `candidates` are the handles to compare with (those of the claimed flat), None for all; those that are
+        not in the gallery are skipped. A missing place is None with NO_SCORE.
         """
         self._check_model(model_id)
         length = self._length(probe)

@@ -1,18 +1,20 @@
 """One decision out of several frames of one attempt.
 
-A handle wins when `needed` of the attempt's frames score at least `threshold` for it, or one frame at least `strong`.
+A handle wins when `needed` of the attempt's frames score at least `threshold` for it, or one frame at least
+`strong`.
 
-What this does to the false match rate needs no assumption on how frames depend on each other. Let p be the chance that a
-stranger's frame reaches `threshold` for a given handle, and q that it reaches `strong`. Over n frames the expected number of
-frames at the threshold is n p, so the chance of `needed` or more is at most n p / needed (Markov), and of any strong frame at
-most n q: an attempt falsely matches with at most n p / needed + n q, however alike its frames are. Taking the first frame above
-the threshold instead would allow up to n p. Two of three frames: at most 1.5 p + 3 q; if the frames were independent it would
-be about 3 p^2 + 3 q, if they were identical p.
+What this does to the false match rate needs no assumption on how frames depend on each other. Let p be the
+chance that a stranger's frame reaches `threshold` for a given handle, and q that it reaches `strong`. Over n
+frames the expected number of frames at the threshold is n p, so the chance of `needed` or more is at most n p
+/ needed (Markov), and of any strong frame at most n q: an attempt falsely matches with at most n p / needed +
+n q, however alike its frames are. Taking the first frame above the threshold instead would allow up to n p.
+Two of three frames: at most 1.5 p + 3 q; if the frames were independent it would be about 3 p^2 + 3 q, if
+they were identical p.
 """
 
 from firmware.base.compat import const
 
-NEVER = const(16385)   # a `strong` that no cosine reaches
+NEVER = const(16385)  # a `strong` that no cosine reaches
 
 
 class Vote:

@@ -1,16 +1,18 @@
 """Similarity alignment of a face by its five landmarks, in exact integers, the same on every machine.
 
-The five points of the ArcFace template (112 px) are scaled to the embedder's 96 px input. The least-squares similarity from
-landmarks to template is inverted, because the warp asks for each destination pixel where it lies in the frame.
+The five points of the ArcFace template (112 px) are scaled to the embedder's 96 px input. The least-squares
+similarity from landmarks to template is inverted, because the warp asks for each destination pixel where it
+lies in the frame.
 """
 
 from firmware.base.compat import const
 from firmware.base.errors import PoorQuality
 
 SIDE = const(96)
+_LARGE = (3 * 65536 // 2) ** 2  # beyond 1.5 frame pixels a step, sampling the frame would alias
 
-# Hundredths of a pixel at 112 px; times 6 they are 1/700 px at 96 px. Order: the eye on the image's left, the other eye, nose
-# tip, the mouth corner on the left, the other corner.
+# Hundredths of a pixel at 112 px; times 6 they are 1/700 px at 96 px. Order: the eye on the image's left, the
+# other eye, nose tip, the mouth corner on the left, the other corner.
 _TEMPLATE_112 = ((3829, 5170), (7353, 5150), (5603, 7174), (4155, 9237), (7073, 9220))
 _TEMPLATE = tuple((x * 6, y * 6) for x, y in _TEMPLATE_112)
 _SUM_X = sum(x for x, _ in _TEMPLATE)
@@ -22,7 +24,8 @@ def _nearest(numerator: int, denominator: int) -> int:
 
 
 def similarity(landmarks) -> tuple:
-    """`landmarks`: five (x, y) in 1/16 px of the frame. Returns (a, b, tx, ty) in Q16, source from destination pixels:
+    """`landmarks`: five (x, y) in 1/16 px of the frame. Returns (a, b, tx, ty) in Q16, source from
+    destination pixels:
 
     x_src = a * x_dst - b * y_dst + tx,   y_src = b * x_dst + a * y_dst + ty.
 
@@ -32,8 +35,8 @@ def similarity(landmarks) -> tuple:
     sum_y = sum(y for _, y in landmarks)
     along = across = spread = 0
     for (x, y), (u, v) in zip(landmarks, _TEMPLATE):
-        x, y = 5 * x - sum_x, 5 * y - sum_y          # 1/80 px from the mean
-        u, v = 5 * u - _SUM_X, 5 * v - _SUM_Y        # 1/3500 px from the mean
+        x, y = 5 * x - sum_x, 5 * y - sum_y  # 1/80 px from the mean
+        u, v = 5 * u - _SUM_X, 5 * v - _SUM_Y  # 1/3500 px from the mean
         along += x * u + y * v
         across += x * v - y * u
         spread += x * x + y * y
@@ -41,9 +44,21 @@ def similarity(landmarks) -> tuple:
     if not square:
         raise PoorQuality("the landmarks do not span a face")
     # (along + i across) / spread maps face to template; its inverse is spread (along - i across) / square.
-    scale = 65536 * 175 * spread                     # 3500 / 80 = 175 / 4
+    scale = 65536 * 175 * spread  # 3500 / 80 = 175 / 4
     a = _nearest(scale * along, 4 * square)
     b = _nearest(-scale * across, 4 * square)
     tx = _nearest(65536 * (sum_x * square - spread * (along * _SUM_X + across * _SUM_Y)), 80 * square)
     ty = _nearest(65536 * (sum_y * square - spread * (along * _SUM_Y - across * _SUM_X)), 80 * square)
     return a, b, tx, ty
+
+
+def is_large(transform) -> bool:
+    """Should the face be sampled from the half-size frame?"""
+    a, b, _, _ = transform
+    return a * a + b * b > _LARGE
+
+
+def halved(transform) -> tuple:
+    """The same transform into a frame halved by 2x2 means, whose pixel 0 lies at frame coordinate 1/2."""
+    a, b, tx, ty = transform
+    return a >> 1, b >> 1, (tx - 32768) >> 1, (ty - 32768) >> 1

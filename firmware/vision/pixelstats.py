@@ -1,6 +1,7 @@
 """Light and sharpness of an aligned face, counted in viper; host_tools.vision.pixelstats counts the same.
 
-Only the middle of the face counts (eyes to mouth), not hair and background: rows 32..87, columns 24..71 of 96x96.
+Only the middle of the face counts (eyes to mouth), not hair and background: rows 32..87, columns 24..71 of
+96x96.
 """
 
 import micropython

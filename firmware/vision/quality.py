@@ -1,7 +1,7 @@
-"""Is this face good enough to learn (STRICT) or to compare (LENIENT)? If not, what the person can do about it.
+"""Is a face good enough to learn (STRICT) or to compare (LENIENT)? If not, what the person can do about it.
 
-Landmarks are five (x, y) in 1/16 frame pixels: eye on the image's left, other eye, nose, mouth corner on the left, other corner.
-A judgement is a hint code; OK is 0, and HINTS holds the words for the screen.
+Landmarks are five (x, y) in 1/16 frame pixels: eye on the image's left, other eye, nose, mouth corner on the
+left, other corner. A judgement is a hint code; OK is 0, and HINTS holds the words for the screen.
 """
 
 from firmware.base.compat import const
@@ -28,14 +28,16 @@ HINTS = (
     "hold still",
 )
 
-STATS = const(7)  # numbers that pixelstats.measure yields: light sum, dark, bright, then energies fine x, wide x, fine y, wide y
+# Numbers that pixelstats.measure yields: light sum, dark, bright; energies fine x, wide x, fine y, wide y.
+STATS = const(7)
 _PIXELS = const(56 * 48)  # of the aligned face that they cover
 _CORNERS = ((24, 32), (71, 32), (24, 87), (71, 87))  # of that part
 
 
 class Limits:
-    """Eye distance in frame pixels; turn, roll and nod in per cent; light in grey levels; shares in per cent; sharpness in
-    thousandths (see _sharpness); other_size: how large, in per cent of the face's width, a second face may be."""
+    """Eye distance in frame pixels; turn, roll and nod in per cent; light in grey levels; shares in per cent;
+    sharpness in thousandths (see sharpness); other_size: how large, in per cent of the face's width, a
+    second face may be."""
 
     def __init__(self, eyes, turn, roll, nod, light, clipped, sharpness, other_size):
         self.eyes = eyes
@@ -67,8 +69,9 @@ def choose(faces, limits) -> tuple:
 
 
 def judge_landmarks(points, limits) -> int:
-    """Size and pose. The turn of the head shows in the nose leaving the middle of the eyes (as a share of the eye distance), the
-    nod in where the nose lies between eyes and mouth; both are measured along and across the line of the eyes."""
+    """Size and pose. The turn of the head shows in the nose leaving the middle of the eyes (as a share of the
+    eye distance), the nod in where the nose lies between eyes and mouth; both are measured along and across
+    the line of the eyes."""
     (rx, ry), (lx, ly), (nx, ny), (ax, ay), (bx, by) = points
     ex, ey = lx - rx, ly - ry
     square = ex * ex + ey * ey
@@ -112,7 +115,7 @@ def judge_pixels(stats, limits) -> int:
 def sharpness(stats) -> int:
     """Energy of second differences over 2 px as thousandths of that over 8 px, in the worse direction.
 
-    A ratio, so that contrast and light cancel out; steps of 2 and 8 px, so that sensor noise counts little. A straight ramp of
-    blur tends to 1000 / 4**4 = 4; sharp faces lie between 50 and 250.
+    A ratio, so that contrast and light cancel out; steps of 2 and 8 px, so that sensor noise counts little. A
+    straight ramp of blur tends to 1000 / 4**4 = 4; sharp faces lie between 50 and 250.
     """
     return min(1000 * stats[3] // max(stats[4], 1), 1000 * stats[5] // max(stats[6], 1))

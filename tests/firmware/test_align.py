@@ -30,7 +30,8 @@ def test_scale_turn_and_shift_are_found():
 
 
 def test_uneven_points_give_the_exact_integers():
-    """Values of an independent rational least-squares solution (tests/host_tools/test_vision_panel.py compares many more)."""
+    """Values of an independent rational least-squares solution (tests/host_tools/test_vision_panel.py
+    compares many more)."""
     points = ((1601, 1522), (2390, 1493), (2011, 1950), (1700, 2310), (2290, 2333))
     assert similarity(points) == (98780, 291, 3459731, 1769041)
 

@@ -109,6 +109,16 @@ def test_blur():
 
 
 def test_each_hint_has_words():
-    codes = (q.OK, q.NO_FACE, q.ONE_PERSON, q.COME_CLOSER, q.MIDDLE, q.LOOK_STRAIGHT, q.MORE_LIGHT, q.TOO_BRIGHT, q.HOLD_STILL)
+    codes = (
+        q.OK,
+        q.NO_FACE,
+        q.ONE_PERSON,
+        q.COME_CLOSER,
+        q.MIDDLE,
+        q.LOOK_STRAIGHT,
+        q.MORE_LIGHT,
+        q.TOO_BRIGHT,
+        q.HOLD_STILL,
+    )
     assert codes == tuple(range(len(q.HINTS)))
     assert all(q.HINTS[1:])
