@@ -6,7 +6,7 @@ with power-of-two fake quantisation; `GraphBuilder` exports it. Every module off
     link(source: ActQuant) -> ActQuant   wire up whose scale the input has; call once, in the net's constructor
     emit(builder, name) -> name          add its operators to a graph
 
-Quantised forward passes in float32 equal the TFLite reference kernels: all values lie on power-of-two grids, so accumulators
+Quantised forward passes (without gradients, float32) equal the TFLite reference kernels: all values lie on power-of-two grids, so accumulators
 below 2**24 grid steps are exact, and `requantise` repeats TFLite's double rounding.
 """
 from __future__ import annotations
@@ -45,6 +45,21 @@ def requantise(y: torch.Tensor, tick: float | None, exponent: int) -> torch.Tens
     return torch.sign(steps) * torch.floor(steps.abs() + 0.5)
 
 
+class _Snap(torch.autograd.Function):
+    """To the grid in few passes over memory, for training; only ties differ from `requantise`. Gradients pass inside the limits."""
+
+    @staticmethod
+    def forward(ctx, y: torch.Tensor, scale: float, low: int, high: int) -> torch.Tensor:
+        steps = torch.mul(y, 1 / scale).round_()
+        ctx.save_for_backward((steps >= low) & (steps <= high))
+        return steps.clamp_(low, high).mul_(scale)
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        (inside,) = ctx.saved_tensors
+        return grad * inside, None, None, None
+
+
 class ActQuant(nn.Module):
     """The quantisation of one activation tensor: scale 2**-exponent; unsigned (after ReLU) or signed.
 
@@ -77,11 +92,9 @@ class ActQuant(nn.Module):
         if self.mode != "quant":
             return y
         low, high = self.limits
-        clipped = y.clamp(low * self.scale, high * self.scale)
-        with torch.no_grad():
-            steps = requantise(y.detach(), tick, int(self.exponent)).clamp(low, high)
-            error = steps * self.scale - clipped
-        return clipped + error
+        if y.requires_grad:
+            return _Snap.apply(y, self.scale, low, high)
+        return requantise(y, tick, int(self.exponent)).clamp(low, high) * self.scale
 
     def choose(self) -> None:
         """Set the exponent with the least squared error on the observed samples, then forget them."""

@@ -23,7 +23,7 @@ from models.detector.data import Frame, fit, halve, read_frames
 from models.detector.metrics import choose_threshold, detect, measure
 from models.detector.net import Detector
 from models.detector.targets import Loss, assign
-from models.layers import calibrate, fold, set_mode
+from models.layers import calibrate, equalise, fold, set_mode
 
 WORK = Path(__file__).resolve().parents[2] / ".cache" / "ckpt" / "detector"
 LOSS_WEIGHTS = {"score": 1.0, "box": 1.0, "points": 2.0}
@@ -192,6 +192,7 @@ def shaped_for(phase: str) -> Detector:
 def quantise(net: Detector, batches: Iterator[torch.Tensor]) -> None:
     """Folds and calibrates in place."""
     fold(net)
+    equalise(net)
     calibrate(net, batches)
     net.fix_heads()
 
