@@ -17,6 +17,7 @@ _TEMPLATE_112 = ((3829, 5170), (7353, 5150), (5603, 7174), (4155, 9237), (7073, 
 _TEMPLATE = tuple((x * 6, y * 6) for x, y in _TEMPLATE_112)
 _SUM_X = sum(x for x, _ in _TEMPLATE)
 _SUM_Y = sum(y for _, y in _TEMPLATE)
+_SPREAD = sum((5 * x - _SUM_X) ** 2 + (5 * y - _SUM_Y) ** 2 for x, y in _TEMPLATE)
 
 
 def _nearest(numerator: int, denominator: int) -> int:
@@ -41,7 +42,7 @@ def similarity(landmarks) -> tuple:
         across += x * v - y * u
         spread += x * x + y * y
     square = along * along + across * across
-    if not square:
+    if not square or 4 * square < spread * _SPREAD:  # less than a quarter of their spread is a face's shape
         raise PoorQuality("the landmarks do not span a face")
     # (along + i across) / spread maps face to template; its inverse is spread (along - i across) / square.
     scale = 65536 * 175 * spread  # 3500 / 80 = 175 / 4

@@ -13,6 +13,7 @@ Nothing is kept: `wipe` zeroes every buffer that saw the face, the frame include
 from array import array
 
 from firmware.base.compat import const
+from firmware.base.errors import PoorQuality
 from firmware.base.ticks import ticks_diff, ticks_ms
 from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
@@ -75,7 +76,10 @@ class FacePipeline:
         return face, hint
 
     def _align(self, points) -> int:
-        transform = similarity(points)
+        try:
+            transform = similarity(points)
+        except PoorQuality:
+            return quality.LOOK_STRAIGHT
         if is_large(transform):
             warp(self._half, WIDTH // 2, HEIGHT // 2, self._face, SIDE, halved(transform))
         else:

@@ -98,12 +98,19 @@ class FacePipeline:
         faces = self.find(frame)
         face, hint = quality.choose(faces, limits)
         hint = hint or quality.judge_landmarks(face[5], limits)
-        hint = hint or quality.judge_place(similarity(face[5]), WIDTH, HEIGHT)
+        hint = hint or _judge_place(face[5])
         if hint:
             return Look(frame, faces, hint, face)
         aligned = self.align(frame, face[5])
         hint = quality.judge_pixels(measure(aligned), limits)
         return Look(frame, faces, hint, face, aligned, None if hint else self.embed(aligned))
+
+
+def _judge_place(points: Points) -> int:
+    try:
+        return quality.judge_place(similarity(points), WIDTH, HEIGHT)
+    except PoorQuality:
+        return quality.LOOK_STRAIGHT
 
 
 def templates_from_photo(
