@@ -9,9 +9,15 @@ from firmware.hal.virtual.camera import VirtualCamera
 from firmware.hal.virtual.clock import VirtualClock
 from firmware.hal.virtual.console import VirtualConsole
 from firmware.hal.virtual.display import VirtualDisplay
-from firmware.hal.virtual.door import VirtualBuzzer, VirtualDoor, VirtualExitButton, VirtualLock, VirtualTamper
+from firmware.hal.virtual.door import (
+    VirtualBuzzer,
+    VirtualDoor,
+    VirtualExitButton,
+    VirtualLock,
+    VirtualTamper,
+)
 from firmware.hal.virtual.entry import VirtualKeypad, VirtualNfc
-from firmware.hal.virtual.flash import VirtualFlash
+from firmware.hal.virtual.flash import FileFlash
 
 
 def _open_flash(path: str):
@@ -19,7 +25,7 @@ def _open_flash(path: str):
     directory, name = path.rsplit("/", 1)
     os.mount(os.VfsPosix(directory), "/chips")
     try:
-        return VirtualFlash("/chips/" + name)
+        return FileFlash("/chips/" + name)
     finally:
         os.umount("/chips")
 

@@ -1,5 +1,6 @@
-"""What every board offers the app. A `board.py` builds one `Board`; drivers need not inherit from these classes,
-only keep their contracts. Nothing here blocks longer than stated, and a peripheral's failure is a HalError."""
+"""What every board offers the app. A `board.py` builds one `Board`; drivers need not inherit from these
+classes, only keep their contracts. Nothing here blocks longer than stated, and a peripheral's failure is a
+HalError."""
 
 SENSOR_WIDTH = 320
 SENSOR_HEIGHT = 240
@@ -98,8 +99,8 @@ class Buzzer:
 
 class Clock:
     def now(self) -> tuple:
-        """(Unix seconds, source): TIME_UNKNOWN when nothing has ever set it, TIME_RTC when a battery-backed clock
-        kept it across a restart, TIME_SET since the host or NTP set it in this run."""
+        """(Unix seconds, source): TIME_UNKNOWN when nothing has ever set it, TIME_RTC when a battery-backed
+        clock kept it across a restart, TIME_SET since the host or NTP set it in this run."""
         raise NotImplementedError
 
     def set(self, unix: int) -> None:
@@ -124,19 +125,21 @@ class Console:
 
 class Watchdog:
     def feed(self) -> None:
-        """The first call arms it: from then on the panel resets when `timeout_ms` pass without another. A board may
-        hold it while the REPL is open, so that maintenance is possible."""
+        """The first call arms it: from then on the panel resets when `timeout_ms` pass without another. A
+        board may hold it while the REPL is open, so that maintenance is possible."""
         raise NotImplementedError
 
     timeout_ms = 0
 
 
 class Board:
-    """`capabilities` is a set of "camera", "nfc", "keypad", "display"; the object of an absent one is None."""
+    """`capabilities` is a set of "camera", "nfc", "keypad", "display"; the object of an absent one is
+    None."""
 
     name = ""
     capabilities = ()
-    # The directory that holds main.py, firmware/ and packs/, without a trailing slash: "" for the filesystem's root.
+    # The directory that holds main.py, firmware/ and packs/, without a trailing slash: "" for the
+    # filesystem's root.
     root = ""
 
     camera = None
@@ -181,6 +184,6 @@ class Board:
         raise NotImplementedError
 
     def memory(self) -> dict:
-        """heap_used, heap_free, heap_peak in bytes. The peak is of the calls made so far: call it at quiet points,
-        after gc.collect(), because garbage counts as used."""
+        """heap_used, heap_free, heap_peak in bytes. The peak is of the calls made so far: call it at quiet
+        points, after gc.collect(), because garbage counts as used."""
         raise NotImplementedError

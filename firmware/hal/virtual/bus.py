@@ -12,8 +12,8 @@ _TCP_NODELAY = const(1)
 
 
 class Bus:
-    """`address` is "HOST:PORT". Connects at the first call, and anew after any failure, so that a reply that came
-    too late can never be taken for the next one's."""
+    """`address` is "HOST:PORT". Connects at the first call, and anew after any failure, so that a reply that
+    came too late can never be taken for the next one's."""
 
     def __init__(self, address: str, timeout_ms: int = 3000):
         host, port = address.rsplit(":", 1)

@@ -6,7 +6,8 @@ import sys
 from firmware.base.compat import const
 from firmware.hal.virtual import wire
 
-# The port has no read-what-is-there call: bytes come one by one, and this bounds one call's share of the time.
+# The port has no read-what-is-there call: bytes come one by one, and this bounds one call's share of the
+# time.
 _READ_MAX = const(2048)
 
 

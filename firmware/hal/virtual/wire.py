@@ -1,6 +1,7 @@
 """The virtual hardware's bus, read by the panel and by the simulator alike.
 
-Request: op (1 byte), body length (u32 little endian), body. Reply: the op again, or FAILED with a sentence as body."""
+Request: op (1 byte), body length (u32 little endian), body. Reply: the op again, or FAILED with a sentence as
+body."""
 
 from firmware.base.compat import const
 
