@@ -1,7 +1,7 @@
 """Provisioning's two derivations, read by the panel and the host alike.
 
-Host and panel each make an X25519 pair for the occasion; the panel signs what it sent with its new device key,
-which the host pins from then on.
+Host and panel each make an X25519 pair for the occasion; the panel signs what it sent with its new device
+key, which the host pins from then on.
 """
 
 from firmware.crypto.hmac import hmac_sha256

@@ -19,7 +19,7 @@ _CONSENT = ("hex", 16, 16)
 _HASH = ("hex", 32, 32)
 _MODEL = ("hex", 8, 8)
 _TEMPLATE = ("hex", 128, 128)
-_RECEIPT = ("hex", 64, 1024)
+_RECEIPT = ("hex", 204, 680)
 _FLAG = ("bool",)
 _NAME = ("text", 64)
 _SINCE = ("since", _COUNT)
@@ -31,7 +31,10 @@ WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request")
 
 _STATE = ("one", CONSENT_STATES)
 # A window of access/schedule.py: weekdays (bit 0 is Monday), first minute of the day, minute after the last.
-_WINDOW = ("tuple", (("int", 1, 127), ("int", 0, 1439), ("int", 1, 1440)))
+_WINDOW = (
+    "rec",
+    (("days", ("int", 1, 127)), ("start", ("int", 0, 1439)), ("end", ("int", 1, 1440))),
+)
 
 # Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
 PLAIN_OPS = ("hello", "provision")
@@ -79,7 +82,7 @@ OPS = {
             ("handle", _HANDLE),
             ("flat", ("digits", 1, 6)),
             ("doors", ("int", 0, 0xFFFFFFFF)),  # a bit a door
-            ("schedule", ("list", 16, _WINDOW)),  # empty: never; (127, 0, 1440): always
+            ("schedule", ("list", 16, _WINDOW)),  # empty: never; 127, 0, 1440: always
             ("valid_from", _TIME),
             ("valid_until", _TIME),
         ),
@@ -149,8 +152,8 @@ OPS = {
         (("receipt", _RECEIPT),),
     ),
     "receipts": (
-        (_SINCE, ("limit", ("int", 1, 8))),
-        (("receipts", ("list", 8, _RECEIPT)), _NEXT),
+        (_SINCE, ("limit", ("int", 1, 5))),
+        (("receipts", ("list", 5, _RECEIPT)), _NEXT),
     ),
     "log": (
         (_SINCE, ("limit", ("int", 1, 32))),
@@ -239,9 +242,6 @@ def _value(name: str, kind: tuple, value):
     elif what == "list":
         good = isinstance(value, list) and len(value) <= kind[1]
         value = [_value(name, kind[2], item) for item in value] if good else value
-    elif what == "tuple":
-        good = isinstance(value, list) and len(value) == len(kind[1])
-        value = [_value(name, kind[1][i], value[i]) for i in range(len(value))] if good else value
     elif what == "rec":
         good = isinstance(value, dict)
         value = check(kind[1], value) if good else value
