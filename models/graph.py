@@ -170,8 +170,8 @@ def _check_weighted(graph: Graph, op: Op, weight_shape: tuple[int, ...], out_sha
     shift = graph.shift(op)
     _require(MIN_SHIFT <= shift <= MAX_SHIFT, f"{op.output}: shift {shift}, allowed {MIN_SHIFT}..{MAX_SHIFT}")
     _require(not op.relu or out.zero_point == -128, f"{op.output}: ReLU wants zero point -128")
-    unsigned, lane = graph._bounds(op)
-    _require(max(unsigned, lane) < ACCUMULATOR_MAX, f"{op.output}: accumulators reach {max(unsigned, lane)}")
+    unsigned, _ = graph._bounds(op)
+    _require(unsigned < ACCUMULATOR_MAX, f"{op.output}: accumulators reach {unsigned}")
 
 
 def _check_window(graph: Graph, op: Op) -> None:

@@ -8,7 +8,7 @@
     fill(arena, border)                 a tensor's border, after its operator has run
     load(arena, pixels, record)         8-bit grey into the input tensor
     store(arena, out, record)           a tensor as int8, without its border
-    dot_s8(a, b, n)                     the matcher's dot product
+    clear(buffer, n)                    n zero bytes
 
 `record` and `border` are array("i"), made once by firmware/nn/model.py; how activations are encoded in the arena is the set's own
 affair as long as `load`, `fill` and `store` agree. Arena, pack and every tensor start are 16-byte aligned. Kernels neither allocate

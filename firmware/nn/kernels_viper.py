@@ -401,15 +401,7 @@ def fill(arena: ptr8, border: ptr32):
 
 
 @micropython.viper
-def dot_s8(a: ptr8, b: ptr8, n: int) -> int:
-    """sum(a[i] * b[i]) of int8 vectors; n a multiple of 16 and at most 65,536 (the sum must fit a small int of a 32-bit build)."""
-    s = 0
+def clear(buffer: ptr8, n: int):
     while n:
-        k = 16
-        while k:
-            k -= 1
-            s = ((a[k] ^ 128) - 128) * ((b[k] ^ 128) - 128) + s
-        a = ptr8(int(a) + 16)
-        b = ptr8(int(b) + 16)
-        n -= 16
-    return s
+        n -= 1
+        buffer[n] = 0

@@ -38,6 +38,7 @@ class Model:
         self._input_border = _border(self._input)
         self.input_shape = (self._input.height, self._input.width)
         self._ops = pack.ops
+        self.op_count = len(pack.ops)
         self._plan = [self._compile(op) for op in pack.ops]
         outputs = [pack.tensors[i] for i in pack.outputs]
         self.output_shapes = [(t.height, t.width, t.channels) for t in outputs]
@@ -73,9 +74,10 @@ class Model:
 
     def wipe(self) -> None:
         """Zeroes every activation and output: nothing of the last image stays behind."""
-        _zero(self._arena)
+        clear = self._kernels.clear
+        clear(self._arena, len(self._arena))
         for out in self.outputs:
-            _zero(out)
+            clear(out, len(out))
 
     def op_kind(self, i: int) -> str:
         return self._ops[i].kind
@@ -156,8 +158,3 @@ def _aligned_buffer(size: int) -> memoryview:
     buffer = bytearray(size + ALIGN - 1)
     skip = -uctypes.addressof(buffer) % ALIGN
     return memoryview(buffer)[skip : skip + size]
-
-
-def _zero(buffer) -> None:
-    for i in range(len(buffer)):
-        buffer[i] = 0

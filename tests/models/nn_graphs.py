@@ -1,0 +1,103 @@
+"""Random small networks for the exactness tests: every operator, odd sizes, strides, residuals, saturation, exact ties."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.graph import Graph, Op, Tensor, exponent, same_size
+
+
+class GraphMaker:
+    def __init__(self, seed: int, height: int, width: int):
+        self.rng = np.random.default_rng(seed)
+        self.tensors = {"input": Tensor("input", (height, width, 1), 2.0**-8, -128)}
+        self.ops: list[Op] = []
+
+    def layer(self, kind: str, source: str, cout: int = 16, *, shift: int = 8, stride: int = 1, linear: bool = False,
+              like: str | None = None, gain: float = 1.0) -> str:
+        """Weights drawn so that outputs spread over the int8 range at gain 1; `like` names a tensor whose scale to share."""
+        height, width, channels = self.tensors[source].shape
+        cout = channels if kind == "dw3x3" else cout
+        shape = (1, 1, cout) if kind == "fc" else (same_size(height, stride), same_size(width, stride), cout)
+        weight_shape = {"conv3x3": (3, 3, 1, cout), "conv1x1": (channels, cout), "dw3x3": (3, 3, channels),
+                        "fc": (height * width * channels, cout)}[kind]
+        taps = 9 if kind in ("conv3x3", "dw3x3") else weight_shape[0]
+        largest = int(np.clip(gain * 2**shift / np.sqrt(taps), 1, 127))
+        weights = self.rng.integers(-largest, largest + 1, weight_shape).astype(np.int8)
+        bias = self.rng.integers(-(40 << shift), (40 << shift) + 1, cout).astype(np.int32)
+        out_exponent = exponent(self.tensors[like].scale) if like else 4
+        w_scale = 2.0 ** -(shift + out_exponent - exponent(self.tensors[source].scale))
+        return self._emit(Op(kind, [source], "", weights, bias, stride, not linear, w_scale), shape, 2.0**-out_exponent,
+                          0 if linear else -128)
+
+    def add(self, first: str, second: str) -> str:
+        source = self.tensors[first]
+        return self._emit(Op("add", [first, second], ""), source.shape, source.scale, source.zero_point)
+
+    def avgpool(self, source: str) -> str:
+        tensor = self.tensors[source]
+        return self._emit(Op("avgpool", [source], ""), (1, 1, tensor.shape[2]), tensor.scale, tensor.zero_point)
+
+    def finish(self, *outputs: str) -> Graph:
+        graph = Graph("random", "input", list(outputs), self.tensors, self.ops, {"threshold": 1})
+        graph.validate()
+        return graph
+
+    def _emit(self, op: Op, shape: tuple[int, int, int], scale: float, zero_point: int) -> str:
+        op.output = f"{len(self.ops):02d}_{op.kind}"
+        self.tensors[op.output] = Tensor(op.output, shape, scale, zero_point)
+        self.ops.append(op)
+        return op.output
+
+
+def mixed(seed: int) -> Graph:
+    """Everything once or more: both strides, ReLU and linear results of each operator, an output that is read again."""
+    make = GraphMaker(seed, *[(13, 12), (12, 13), (16, 9), (7, 7)][seed % 4])
+    shifts = make.rng.permutation([2, 3, 5, 7, 9, 11])
+    x = make.layer("conv3x3", "input", 32, stride=1 + seed % 2, shift=int(shifts[0]))
+    x = make.layer("dw3x3", x, stride=2 - seed % 2, shift=int(shifts[1]))
+    body = make.layer("conv1x1", x, 48, shift=int(shifts[2]))
+    body = make.layer("dw3x3", body, shift=int(shifts[3]))
+    body = make.layer("conv1x1", body, 32, shift=int(shifts[4]), like=x)
+    x = make.add(x, body)
+    head = make.layer("conv1x1", x, 16, linear=True, shift=int(shifts[5]))
+    x = make.layer("dw3x3", x, stride=2, shift=int(shifts[0]), linear=True)
+    other = make.layer("conv1x1", x, 32, shift=int(shifts[1]), linear=True, like=x)
+    x = make.add(other, x)
+    x = make.layer("dw3x3", x, stride=1, shift=int(shifts[2]), linear=seed % 3 == 0)
+    flat = make.layer("fc", x, 48, shift=int(shifts[3]), linear=True)
+    return make.finish(make.avgpool(x), head, flat)
+
+
+def ties() -> Graph:
+    """Shifts of 2 with tiny weights: linear results land on exact halves of both signs all the time."""
+    make = GraphMaker(5, 10, 10)
+    x = make.layer("conv3x3", "input", 16, shift=2, linear=True)
+    x = make.layer("dw3x3", x, shift=2, linear=True)
+    x = make.layer("conv1x1", x, 32, shift=3, linear=True, gain=0.5)
+    return make.finish(x, make.layer("fc", x, 16, shift=7, linear=True))
+
+
+def saturating() -> Graph:
+    """Extreme weights: results pile up at both ends, accumulators far beyond 20 bits."""
+    make = GraphMaker(6, 16, 16)
+    x = make.layer("conv3x3", "input", 64, shift=4, gain=99)
+    x = make.layer("dw3x3", x, shift=4, gain=99)
+    y = make.layer("conv1x1", x, 64, shift=8, gain=99, like=x)
+    x = make.add(x, y)
+    z = make.layer("conv1x1", x, 16, shift=6, gain=99, linear=True)
+    x = make.layer("dw3x3", x, stride=2, shift=19)
+    x = make.layer("conv1x1", x, 48, shift=2, gain=99)
+    for op in make.ops[2::3]:
+        if op.weights is not None:
+            op.weights[..., ::3] = 127
+            op.weights[..., 1::3] = -127
+    return make.finish(z, make.layer("fc", x, 16, shift=13, linear=True, gain=99))
+
+
+def images(graph: Graph, count: int = 3) -> np.ndarray:
+    """uint8 [count, h, w]: noise, then black, white and a chequerboard."""
+    height, width, _ = graph.tensors[graph.input].shape
+    noise = np.random.default_rng(9).integers(0, 256, (max(count - 3, 1), height, width))
+    board = (np.indices((height, width)).sum(0) % 2) * 255
+    return np.stack([*noise, board, np.zeros((height, width)), np.full((height, width), 255)])[:count].astype(np.uint8)
