@@ -1,0 +1,141 @@
+"""PINs and cards: given to every resident who wants them, with or without a face."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from firmware.credentials.diversify import card_key
+from firmware.credentials.pin import ITERATIONS, SALT_BYTES
+from firmware.crypto.aes import cmac
+from firmware.crypto.hmac import hmac_sha256
+from host_tools.errors import Usage
+from host_tools.sim.card import APPLICATION, Card
+from host_tools.site import Panel, Resident, Site
+from host_tools.site.sending import sending
+
+PIN_DIGITS = 6
+_MAX_PIN_DIGITS = 12
+_DOOR_KEY = 0  # the card's key slot that doors use
+
+# What people choose most, beyond the patterns that `weak` finds.
+_COMMON = frozenset(
+    (
+        "112233 121314 131313 131452 147258 147852 159357 159753 168168 198808 258369 314159 520131 520520 "
+        "696969 741852 789456 963852 100200 101010 123654 124578 133731 159951 201314 246810 1314520 5201314 "
+    ).split()
+)
+)
+
+
+def set_pin(site: Site, panel: Panel, resident: Resident, pin: str | None = None) -> str:
+    """Sets a PIN, a random one unless given, and returns it, never to be seen again. Usage: a weak one."""
+    pin = generate_pin(resident.flat) if pin is None else pin
+    if not pin.isascii() or not pin.isdigit() or not PIN_DIGITS <= len(pin) <= _MAX_PIN_DIGITS:
+        raise Usage(f"A PIN has {PIN_DIGITS} to {_MAX_PIN_DIGITS} digits.")
+    if weak(pin, resident.flat):
+        raise Usage(
+            "This PIN is among the first that anybody would try. Choose another, or let one be generated."
+        )
+    salt = _flat_salt(site, resident.flat)
+    digest = hashlib.pbkdf2_hmac("sha256", pin.encode(), salt, ITERATIONS)
+    fields = {"salt": salt, "iterations": ITERATIONS, "hash": digest}
+    _issue(site, panel, resident, "pin", None, "pin_set", fields)
+    return pin
+
+
+def generate_pin(flat: str = "") -> str:
+    while True:
+        pin = "".join(secrets.choice("0123456789") for _ in range(PIN_DIGITS))
+        if not weak(pin, flat):
+            return pin
+
+
+def weak(pin: str, flat: str = "") -> bool:
+    """One of those that are tried first: common ones, runs, repetitions, or made of the flat number."""
+    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
+    repeats = any(pin == (pin[:n] * len(pin))[: len(pin)] for n in (1, 2, 3))
+    of_flat = len(flat) >= 3 and flat in pin
+    return pin in _COMMON or steps in ({1}, {9}) or repeats or of_flat
+
+
+def issue_card(site: Site, panel: Panel, resident: Resident, path: Path) -> bytes:
+    """Personalises the card in the file `path`, a new one where there is none, and returns its UID.
+
+    Its key follows from the site's card key and its UID (NXP AN10922); the panel learns this card's key only.
+    """
+    card, fresh = _card(path)
+    key = card_key(cmac, site.card_key, card.uid, APPLICATION, site.site_id)
+    previous = list(card.keys)
+    card.keys[_DOOR_KEY] = key
+    try:
+        card.save(path)
+    except OSError as error:
+        raise Usage(f"The card cannot be written to {path}: {error.strerror}.") from error
+    try:
+        _issue(site, panel, resident, "card", card.uid, "card_put", {"uid": card.uid, "key": key})
+    except BaseException:
+        if fresh:
+            path.unlink()
+        else:
+            card.keys[:] = previous
+            card.save(path)
+        raise
+    return card.uid
+
+
+def revoke(site: Site, panel: Panel, resident: Resident, kind: str, uid: bytes | None = None) -> int:
+    """Drops the PIN, one card, or all cards; how many the panel dropped. Repeating it changes nothing."""
+    if kind not in ("pin", "card"):
+        raise Usage("A credential is a pin or a card.")
+    named: dict[str, Any] = {} if uid is None else {"uid": uid}
+    dropped = panel.request("credential_drop", handle=resident.handle, kind=kind, **named)["dropped"]
+    with site.registry.transaction() as db:
+        db.execute(
+            "UPDATE credentials SET state = 'revoked' WHERE handle = ? AND panel_id = ? AND kind = ? "
+            "AND (? IS NULL OR uid = ?)",
+            (resident.handle, panel.panel_id, kind, uid, uid),
+        )
+    return int(dropped)
+
+
+def _issue(
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    kind: str,
+    uid: bytes | None,
+    op: str,
+    fields: dict[str, Any],
+) -> None:
+    with site.registry.transaction() as db:
+        row_id = db.execute(
+            "INSERT INTO credentials (handle, panel_id, kind, uid, state, issued) VALUES (?, ?, ?, ?, "
+            "'pending', ?)",
+            (resident.handle, panel.panel_id, kind, uid, site.now()),
+        ).lastrowid
+    with sending(site, lambda db: db.execute("DELETE FROM credentials WHERE id = ?", (row_id,))):
+        panel.request(op, handle=resident.handle, **fields)
+    with site.registry.transaction() as db:
+        db.execute(
+            "DELETE FROM credentials WHERE handle = ? AND panel_id = ? AND kind = ? AND uid IS ? AND id != ?",
+            (resident.handle, panel.panel_id, kind, uid, row_id),
+        )
+        db.execute("UPDATE credentials SET state = 'active' WHERE id = ?", (row_id,))
+
+
+def _card(path: Path) -> tuple[Card, bool]:
+    if not path.exists():
+        return Card.create(), True
+    try:
+        return Card.load(path), False
+    except (OSError, ValueError) as error:
+        raise Usage(f"{path} is not a card: {error}.") from error
+
+
+def _flat_salt(site: Site, flat: str) -> bytes:
+    """One salt a flat, so that a refusal takes as long whether the flat exists or not; no secret."""
+    return hmac_sha256(site.site_id, b"pin salt", flat.encode())[:SALT_BYTES]

@@ -1,0 +1,132 @@
+"""Enrolment: templates from photographs, or taken live at the panel. Neither is kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware.base.errors import MenshenError
+from host_tools.errors import NoConsent, Usage, from_code
+from host_tools.site import Consent, Enrolment, Panel, Resident, Site
+from host_tools.site.sending import sending
+
+DAY_S = 86_400
+RETENTION_DAYS = 365
+_MAX_TEMPLATES = 16
+
+Photo = str | Path | NDArray[np.uint8]
+
+
+def from_photo(
+    site: Site, panel: Panel, resident: Resident, *photos: Photo, retention_days: int = RETENTION_DAYS
+) -> Enrolment:
+    """Templates of one person's photographs, through the panel's own models, stored in the panel.
+
+    Raises NoConsent, UnreadablePicture, NoFace, ManyFaces, TooPoor before anything is sent.
+    """
+    consent = _standing(site, panel, resident)
+    model_id, templates = templates_of(*photos)
+    return put(site, panel, resident, consent, model_id, templates, retention_days)
+
+
+def templates_of(*photos: Photo) -> tuple[bytes, list[bytes]]:
+    """(model id, templates of 128 bytes each), what fits a record taken from each photograph in turn."""
+    # The models' runtime takes a second to load, and only enrolment needs it.
+    from host_tools.vision.pipeline import FacePipeline, templates_from_photo
+
+    if not photos:
+        raise Usage("Enrolment needs at least one picture.")
+    pipeline = FacePipeline()
+    try:
+        found = [templates_from_photo(photo, pipeline=pipeline).templates for photo in photos]
+    except MenshenError as error:
+        raise from_code(error.code, str(error)) from error
+    deepest = max(len(templates) for templates in found)
+    in_turn = [templates[i] for i in range(deepest) for templates in found if i < len(templates)]
+    return pipeline.model_id, in_turn[:_MAX_TEMPLATES]
+
+
+def put(
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    consent: Consent,
+    model_id: bytes,
+    templates: Sequence[bytes],
+    retention_days: int = RETENTION_DAYS,
+) -> Enrolment:
+    expiry = site.now() + retention_days * DAY_S
+    return _enrol(
+        site, panel, resident, consent, expiry, "enrol_put", model_id=model_id, templates=list(templates)
+    )
+
+
+def live(
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    count: int = 5,
+    wait_s: int = 30,
+    retention_days: int = RETENTION_DAYS,
+) -> Enrolment:
+    """The panel takes `count` good frames of whoever stands before it within `wait_s` seconds."""
+    consent = _standing(site, panel, resident)
+    expiry = site.now() + retention_days * DAY_S
+    return _enrol(
+        site, panel, resident, consent, expiry, "enrol_live", wait_s + 10.0, count=count, wait_s=wait_s
+    )
+
+
+def _enrol(
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    consent: Consent,
+    expiry: int,
+    op: str,
+    timeout_s: float | None = None,
+    **fields: Any,
+) -> Enrolment:
+    with site.registry.transaction() as db:
+        row_id = db.execute(
+            "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, "
+            "enrolled) "
+            "VALUES (?, ?, ?, x'', 0, ?, 'pending', ?)",
+            (resident.handle, panel.panel_id, consent.consent_id, expiry, site.now()),
+        ).lastrowid
+    with sending(site, lambda db: db.execute("DELETE FROM enrolments WHERE id = ?", (row_id,))):
+        reply = panel.request(
+            op,
+            timeout_s=timeout_s,
+            handle=resident.handle,
+            consent_id=consent.consent_id,
+            notice_hash=consent.notice_hash,
+            expiry=expiry,
+            **fields,
+        )
+    model_id = reply.get("model_id") or fields["model_id"]
+    with site.registry.transaction() as db:
+        db.execute(
+            "UPDATE enrolments SET state = 'wiped' WHERE handle = ? AND panel_id = ? AND id != ?",
+            (resident.handle, panel.panel_id, row_id),
+        )
+        db.execute(
+            "UPDATE enrolments SET state = 'stored', model_id = ?, templates = ? WHERE id = ?",
+            (model_id, reply["templates"], row_id),
+        )
+    return Enrolment(consent.consent_id, model_id, reply["templates"], expiry, "stored")
+
+
+def _standing(site: Site, panel: Panel, resident: Resident) -> Consent:
+    consent = site.consent(panel, resident)
+    if consent is None or consent.state != "given":
+        state = consent.state if consent else "never asked"
+        raise NoConsent(
+            f"{resident.name} has not consented to a stored face ({state}). Nothing was sent. Run: menshen "
+            "consent ask."
+        )
+    return consent

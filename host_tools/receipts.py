@@ -1,0 +1,102 @@
+"""Receipts of wipes: verified by the panel's public key alone, kept, and fetched again from the panel."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from firmware.base.errors import MenshenError
+from firmware.vault import receipt as format_
+from host_tools.errors import ReceiptInvalid
+from host_tools.site import Panel, Site
+
+_PAGE = 5
+
+
+@dataclass(frozen=True)
+class ReceiptInfo:
+    """What a valid receipt says. `blocks` are the flash blocks that were read back as erased."""
+
+    panel_id: bytes
+    handle: bytes
+    counter: int
+    time: int
+    time_source: int
+    reason: str
+    blocks: tuple[int, ...]
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "panel_id": self.panel_id.hex(),
+            "handle": self.handle.hex(),
+            "counter": self.counter,
+            "time": self.time,
+            "time_source": self.time_source,
+            "reason": self.reason,
+            "blocks": list(self.blocks),
+        }
+
+
+def verify(data: bytes, device_pub: bytes) -> ReceiptInfo:
+    """Raises ReceiptInvalid unless the key's owner signed exactly these bytes."""
+    try:
+        receipt = format_.verify(data, device_pub, _signed)
+    except MenshenError as error:
+        raise ReceiptInvalid(f"The receipt is not valid: {error} Do not rely on it.") from error
+    return ReceiptInfo(
+        receipt.panel_id,
+        receipt.handle,
+        receipt.counter,
+        receipt.time,
+        receipt.time_source,
+        receipt.reason,
+        tuple(index for index, _, _ in receipt.blocks),
+    )
+
+
+def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) -> ReceiptInfo:
+    """Verifies a receipt against the panel's pinned key and keeps it. `handle`: whose has just been wiped."""
+    info = verify(data, panel.record.device_pub)
+    if info.panel_id != panel.panel_id or handle not in (None, info.handle):
+        raise ReceiptInvalid("The receipt is genuine but for another record. Do not rely on it.")
+    with site.registry.transaction() as db:
+        db.execute(
+            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)",
+            (hashlib.sha256(data).digest(), panel.panel_id, info.handle, data, site.now()),
+        )
+        # A replaced record's successor lives on, and so does an enrolment later than an old receipt.
+        if info.reason != "replaced":
+            db.execute(
+                "UPDATE enrolments SET state = 'wiped' WHERE panel_id = ? AND handle = ? AND enrolled <= ?",
+                (panel.panel_id, info.handle, site.now() if handle else info.time),
+            )
+    return info
+
+
+def collect(site: Site, panel: Panel) -> list[bytes]:
+    """Fetches and keeps the receipts that this site has not fetched yet."""
+    row = site.registry.row("SELECT receipts_next FROM panels WHERE panel_id = ?", panel.panel_id)
+    since = int(row["receipts_next"]) if row else 0
+    found: list[bytes] = []
+    while True:
+        page = panel.request("receipts", since=since, limit=_PAGE)
+        if not page["receipts"]:
+            return found
+        for data in page["receipts"]:
+            store(site, panel, data)
+            found.append(data)
+        since = max(page["next"], since + 1)
+        with site.registry.transaction() as db:
+            db.execute("UPDATE panels SET receipts_next = ? WHERE panel_id = ?", (since, panel.panel_id))
+
+
+def _signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

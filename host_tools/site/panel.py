@@ -1,0 +1,83 @@
+"""A panel of the site: what the registry knows of it, and the link to it, opened when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from host_tools.errors import IdentityChanged, Provisioning
+from host_tools.link.carrier import Carrier, SerialCarrier
+from host_tools.link.client import PanelClient, connect
+from host_tools.site.records import PanelRecord
+
+OpenCarrier = Callable[[str], Carrier]
+
+
+class Panel:
+    """`next_counter` as `PanelClient` takes it. Closes its link at the end of a `with` block."""
+
+    def __init__(
+        self,
+        record: PanelRecord,
+        next_counter: Callable[[int], int],
+        open_carrier: OpenCarrier = SerialCarrier,
+    ) -> None:
+        self.record = record
+        self._next_counter = next_counter
+        self._open_carrier = open_carrier
+        self._client: PanelClient | None = None
+
+    def __enter__(self) -> Panel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def panel_id(self) -> bytes:
+        return self.record.panel_id
+
+    def close(self) -> None:
+        if self._client:
+            self._client.close()
+            self._client = None
+
+    def request(self, op: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
+        """As `PanelClient.request`; the panel is first checked to be the pinned one."""
+        return self.connected().request(op, timeout_s=timeout_s, **fields)
+
+    def connected(self) -> PanelClient:
+        if self._client is None:
+            client, hello = connect(
+                self._open_carrier(self.record.port), self.record.link_key, self._next_counter
+            )
+            try:
+                self._check(hello)
+            except BaseException:
+                client.close()
+                raise
+            self._client = client
+        return self._client
+
+    def _check(self, hello: dict[str, Any]) -> None:
+        """A hello proves nothing, but tells a mistaken port from a broken link; the seals do the rest."""
+        if "device_pub" not in hello:
+            if self.record.state == "pending":
+                raise Provisioning(
+                    f"{self.name} was never provisioned to the end. Run: menshen panel provision."
+                )
+            raise IdentityChanged(
+                f"A fresh panel answers where {self.name} should be. If {self.name} was erased on purpose, "
+                "run "
+                f"menshen panel retire {self.name}, then provision it again."
+            )
+        if hello["panel_id"] != self.panel_id or hello["device_pub"] != self.record.device_pub:
+            raise IdentityChanged(
+                f"Another panel ({hello['panel_id'].hex()}) answers where {self.name} "
+                f"({self.panel_id.hex()}) should "
+                "be. Check the port; do not trust it until you know why."
+            )

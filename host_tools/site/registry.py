@@ -1,0 +1,200 @@
+"""The site registry's file: SQLite in WAL mode, readable by its owner only, brought up to date when opened.
+
+No photo, template or PIN is ever in it. Link keys and the card key are: keep the file as you keep the
+master key.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from host_tools.errors import RegistryBroken, RegistryNewer
+
+_BUSY_S = 10.0
+
+# Entry n brings user_version n to n + 1. Entries are only ever added.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE site (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        site_id BLOB NOT NULL CHECK (length(site_id) = 8),
+        card_key BLOB NOT NULL CHECK (length(card_key) = 16),
+        created INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE panels (
+        panel_id BLOB PRIMARY KEY CHECK (length(panel_id) = 8),
+        name TEXT NOT NULL,
+        device_pub BLOB NOT NULL CHECK (length(device_pub) = 32),
+        link_key BLOB NOT NULL CHECK (length(link_key) = 32),
+        port TEXT NOT NULL,
+        counter INTEGER NOT NULL DEFAULT 0,
+        receipts_next INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'retired')),
+        added INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX one_panel_of_a_name ON panels (name) WHERE state != 'retired';
+    CREATE TABLE residents (
+        handle BLOB PRIMARY KEY CHECK (length(handle) = 8),
+        name TEXT NOT NULL,
+        flat TEXT NOT NULL,
+        doors INTEGER NOT NULL,
+        schedule TEXT NOT NULL,
+        valid_from INTEGER NOT NULL,
+        valid_until INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('active', 'removed')),
+        added INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX one_resident_of_a_name_in_a_flat ON residents (name, flat) WHERE state != 'removed';
+    CREATE TABLE placements (
+        handle BLOB NOT NULL REFERENCES residents,
+        panel_id BLOB NOT NULL REFERENCES panels,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'removed')),
+        PRIMARY KEY (handle, panel_id)
+    ) STRICT;
+    CREATE TABLE consents (
+        consent_id BLOB PRIMARY KEY CHECK (length(consent_id) = 16),
+        handle BLOB NOT NULL REFERENCES residents,
+        panel_id BLOB NOT NULL REFERENCES panels,
+        notice TEXT NOT NULL,
+        notice_version INTEGER NOT NULL,
+        notice_hash BLOB NOT NULL CHECK (length(notice_hash) = 32),
+        state TEXT NOT NULL CHECK (state IN ('asked', 'given', 'declined', 'withdrawn', 'expired')),
+        evidence TEXT NOT NULL,
+        asked INTEGER NOT NULL,
+        decided INTEGER NOT NULL DEFAULT 0,
+        withdrawn INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE enrolments (
+        id INTEGER PRIMARY KEY,
+        handle BLOB NOT NULL REFERENCES residents,
+        panel_id BLOB NOT NULL REFERENCES panels,
+        consent_id BLOB NOT NULL REFERENCES consents,
+        model_id BLOB NOT NULL,
+        templates INTEGER NOT NULL,
+        expiry INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'stored', 'wiped')),
+        enrolled INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE credentials (
+        id INTEGER PRIMARY KEY,
+        handle BLOB NOT NULL REFERENCES residents,
+        panel_id BLOB NOT NULL REFERENCES panels,
+        kind TEXT NOT NULL CHECK (kind IN ('pin', 'card')),
+        uid BLOB,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'revoked')),
+        issued INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE receipts (
+        digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+        panel_id BLOB NOT NULL REFERENCES panels,
+        handle BLOB NOT NULL,
+        receipt BLOB NOT NULL,
+        collected INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+class Registry:
+    """Opens, creates or migrates the file at `path`. Raises RegistryBroken, RegistryNewer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            _create_private(path)
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        except (sqlite3.Error, OSError) as error:
+            raise RegistryBroken(f"The site registry {path} cannot be opened: {error}.") from error
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise self._broken(error) from error
+        except RegistryBroken:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything in the block is written, or nothing of it."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from error
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return list(self._db.execute(query, values))
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from error
+
+    def row(self, query: str, *values: object) -> sqlite3.Row | None:
+        found = self.rows(query, *values)
+        return found[0] if found else None
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise RegistryNewer(
+                f"The site registry {self.path} was written by a newer menshen (schema {version}, this one "
+                "knows "
+                f"{len(MIGRATIONS)}). Update menshen; nothing was changed."
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")
+        if version < len(MIGRATIONS):
+            self._migrate()
+        if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise RegistryBroken(f"The site registry {self.path} is damaged. Restore it from a backup.")
+        if self._db.execute("SELECT count(*) FROM site").fetchone()[0] != 1:
+            raise RegistryBroken(f"The site registry {self.path} is not a menshen site. Choose another file.")
+
+    def _migrate(self) -> None:
+        with self.transaction() as db:
+            # Read again inside the transaction: another process may have migrated meanwhile.
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise RegistryBroken(f"{self.path} is another program's database. Choose another file.")
+            for step in MIGRATIONS[version:]:
+                for statement in _statements(step):
+                    db.execute(statement)
+            if version == 0:
+                db.execute(
+                    "INSERT INTO site VALUES (1, ?, ?, ?)", (os.urandom(8), os.urandom(16), int(time.time()))
+                )
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _broken(self, error: sqlite3.DatabaseError) -> RegistryBroken:
+        return RegistryBroken(
+            f"The site registry {self.path} cannot be used ({error}). Restore it from a backup; nothing "
+            "was changed."
+        )
+
+
+def _create_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.close(descriptor)
+
+
+def _statements(script: str) -> list[str]:
+    """`executescript` would commit the transaction that the migration runs in."""
+    return [statement.strip() for statement in script.split(";") if statement.strip()]

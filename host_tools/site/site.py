@@ -1,0 +1,147 @@
+"""The site object that every library function takes: look-ups in the registry, and the panels' links."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import platformdirs
+
+from host_tools.errors import NoPanel, Usage
+from host_tools.link.carrier import SerialCarrier
+from host_tools.site.panel import OpenCarrier, Panel
+from host_tools.site.records import Consent, Credential, Enrolment, PanelRecord, Receipt, Resident
+from host_tools.site.registry import Registry
+
+_ENROLMENT = "SELECT consent_id, model_id, templates, expiry, state FROM enrolments"
+
+
+def default_path() -> Path:
+    named = os.environ.get("MENSHEN_SITE")
+    return Path(named) if named else platformdirs.user_data_path("menshen", appauthor=False) / "site.db"
+
+
+class Site:
+    """`Site.open()` for the usual file; a context manager that closes it and the panels' links."""
+
+    def __init__(self, registry: Registry, open_carrier: OpenCarrier = SerialCarrier) -> None:
+        self.registry = registry
+        self._open_carrier = open_carrier
+        self._panels: dict[bytes, Panel] = {}
+
+    @classmethod
+    def open(cls, path: Path | str | None = None) -> Site:
+        """Creates the registry where there is none. Raises RegistryBroken, RegistryNewer."""
+        return cls(Registry(Path(path) if path else default_path()))
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for panel in self._panels.values():
+            panel.close()
+        self._panels.clear()
+        self.registry.close()
+
+    @staticmethod
+    def now() -> int:
+        return int(time.time())
+
+    @property
+    def site_id(self) -> bytes:
+        row = self.registry.row("SELECT site_id FROM site")
+        assert row is not None
+        return bytes(row["site_id"])
+
+    @property
+    def card_key(self) -> bytes:
+        """The master key from which every card's own key follows."""
+        row = self.registry.row("SELECT card_key FROM site")
+        assert row is not None
+        return bytes(row["card_key"])
+
+    def panel_records(self) -> list[PanelRecord]:
+        return [
+            PanelRecord.of(row)
+            for row in self.registry.rows(
+                "SELECT * FROM panels WHERE state != 'retired' ORDER BY added, rowid"
+            )
+        ]
+
+    def panel(self, name: str | None = None) -> Panel:
+        """The panel of that name, or the only one. Raises NoPanel, Usage."""
+        records = self.panel_records()
+        if name is not None:
+            records = [record for record in records if record.name == name or record.panel_id.hex() == name]
+        if not records:
+            which = f"called {name}" if name else "yet"
+            raise NoPanel(f"This site has no panel {which}. Run: menshen panel provision --port PORT.")
+        if len(records) > 1:
+            names = ", ".join(record.name for record in records)
+            raise Usage(f"This site has several panels ({names}): name one with --panel.")
+        return self.link(records[0])
+
+    def link(self, record: PanelRecord) -> Panel:
+        known = self._panels.get(record.panel_id)
+        if known is None or known.record != record:
+            if known:
+                known.close()
+            known = Panel(
+                record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier
+            )
+            self._panels[record.panel_id] = known
+        return known
+
+    def resident(self, wanted: str) -> Resident:
+        """By name, `flat/name` or handle in hex. Raises Usage when there is none or more than one."""
+        found = [
+            resident
+            for resident in self.residents()
+            if wanted in (resident.name, f"{resident.flat}/{resident.name}", resident.handle.hex())
+        ]
+        if not found:
+            raise Usage(f"There is no resident called {wanted}. See: menshen resident list.")
+        if len(found) > 1:
+            flats = ", ".join(f"{resident.flat}/{resident.name}" for resident in found)
+            raise Usage(f"Several residents are called {wanted}: say which ({flats}).")
+        return found[0]
+
+    def residents(self, removed: bool = False) -> list[Resident]:
+        rows = self.registry.rows("SELECT * FROM residents ORDER BY flat, name, added")
+        return [Resident.of(row) for row in rows if removed or row["state"] != "removed"]
+
+    def consent(self, panel: Panel, resident: Resident) -> Consent | None:
+        """The latest one, whatever its state."""
+        row = self.registry.row(
+            "SELECT * FROM consents WHERE panel_id = ? AND handle = ? ORDER BY asked DESC, rowid DESC "
+            "LIMIT 1",
+            panel.panel_id,
+            resident.handle,
+        )
+        return Consent.of(row) if row else None
+
+    def enrolments(self, resident: Resident) -> list[Enrolment]:
+        return [
+            Enrolment(*row) for row in self.registry.rows(_ENROLMENT + " WHERE handle = ?", resident.handle)
+        ]
+
+    def credentials(self, resident: Resident) -> list[Credential]:
+        query = "SELECT kind, uid, state FROM credentials WHERE handle = ? ORDER BY id"
+        return [Credential(*row) for row in self.registry.rows(query, resident.handle)]
+
+    def receipts(self) -> list[Receipt]:
+        query = "SELECT panel_id, handle, receipt, collected FROM receipts ORDER BY rowid"
+        return [Receipt(*row) for row in self.registry.rows(query)]
+
+    def _next_counter(self, panel_id: bytes, at_least: int) -> int:
+        """Durable before it is used: no two hosts, and no host after a crash, use a counter twice."""
+        with self.registry.transaction() as db:
+            row = db.execute(
+                "UPDATE panels SET counter = max(counter + 1, ?) WHERE panel_id = ? RETURNING counter",
+                (at_least, panel_id),
+            ).fetchone()
+        return int(row[0])
