@@ -1,8 +1,9 @@
-"""The shared face images: reading the zips, their tables and splits, with a decoded cache beside the checkout.
+"""The shared face images: reading the zips, their tables and splits, with a decoded cache.
 
-Aligned faces are 112x112 to the ArcFace template. The panel aligns to 96x96 with the template's pixel coordinates
-times 96/112, so a 96x96 view samples the 112x112 image at pixel (7/6 x, 7/6 y); `shrink` does just that.
+Aligned faces are 112x112 to the ArcFace template. The panel aligns to 96x96 with the template's pixel
+coordinates times 96/112, so a 96x96 view samples the 112x112 image at pixel (7/6 x, 7/6 y), as `shrink` does.
 """
+
 from __future__ import annotations
 
 import csv
@@ -18,19 +19,19 @@ import numpy as np
 STORED_SIDE = 112
 FACE_SIDE = 96
 CACHE = Path(os.environ.get("MENSHEN_CACHE", Path(__file__).resolve().parents[1] / ".cache"))
-_HELD_BACK = 3         # every third All-Age-Faces person sets thresholds and is never trained on
+_HELD_BACK = 3  # every third All-Age-Faces person sets thresholds and is never trained on
 
 
 @dataclass
 class Faces:
     """Aligned grey faces and what is known of them, row by row."""
 
-    files: np.ndarray        # names inside the zip
-    identity: np.ndarray     # str
-    split: np.ndarray        # "train", "val", "aaf_train", "aaf_held"
-    age: np.ndarray          # years, -1 unknown
-    gender: np.ndarray       # "F", "M", "" unknown
-    images: np.ndarray       # uint8 [n, 112, 112]
+    files: np.ndarray  # names inside the zip
+    identity: np.ndarray  # str
+    split: np.ndarray  # "train", "val", "aaf_train", "aaf_held"
+    age: np.ndarray  # years, -1 unknown
+    gender: np.ndarray  # "F", "M", "" unknown
+    images: np.ndarray  # uint8 [n, 112, 112]
 
     def rows(self, *splits: str) -> np.ndarray:
         return np.flatnonzero(np.isin(self.split, splits))
@@ -44,6 +45,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def decode(archive: Path, names: Iterable[str], colour: bool = False) -> Iterator[np.ndarray]:
     """uint8 images of a zip, [h, w] grey or [h, w, 3] RGB, in the order of `names`."""
     from PIL import Image
+
     with zipfile.ZipFile(archive) as bundle:
         for name in names:
             with Image.open(io.BytesIO(bundle.read(name))) as picture:
@@ -77,12 +79,18 @@ def load_matcher(faces: Path) -> Faces:
         return np.array([row.get(key) or default for row in rows])
 
     files = column("file", "")
-    return Faces(files, column("identity", ""), column("split", ""), column("age", "-1").astype(float).astype(int),
-                 column("gender", ""), cached_grey(folder / "images.zip", list(files), "matcher"))
+    return Faces(
+        files,
+        column("identity", ""),
+        column("split", ""),
+        column("age", "-1").astype(float).astype(int),
+        column("gender", ""),
+        cached_grey(folder / "images.zip", list(files), "matcher"),
+    )
 
 
 def load_lfw(faces: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """LFW View 2: images uint8 [n, 112, 112], then per pair the two image rows, same (bool) and fold; and names."""
+    """LFW View 2: images uint8 [n, 112, 112]; per pair the two image rows, same (bool), fold; image names."""
     folder = Path(faces) / "eval_lfw"
     pairs = table(folder / "pairs.csv")
     with zipfile.ZipFile(folder / "images.zip") as bundle:

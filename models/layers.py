@@ -1,16 +1,18 @@
 """Torch layers that the panel's int8 runtime can carry out exactly.
 
-A net is trained in float with batch normalisation (`Conv`, `Residual`, `Chain`, `Linear`), then folded, calibrated and fine-tuned
-with power-of-two fake quantisation; `GraphBuilder` exports it. Every module offers
+A net of `Conv`, `Residual`, `Chain` and `Linear` is trained in float with batch normalisation, then folded,
+equalised, calibrated and fine-tuned with power-of-two fake quantisation. Every module offers
 
-    link(source: ActQuant) -> ActQuant   wire up whose scale the input has; call once, in the net's constructor
+    link(source: ActQuant) -> ActQuant   say whose scale the input has; once, in the net's constructor
     emit(builder, name) -> name          add its operators to a graph
 
-Quantised forward passes (without gradients, float32) equal the TFLite reference kernels: all values lie on power-of-two grids, so accumulators
-below 2**24 grid steps are exact, and `requantise` repeats TFLite's double rounding.
+Quantised float32 inference equals the TFLite reference kernels: all values lie on power-of-two grids, so
+accumulators below 2**24 grid steps are exact, and `requantise` repeats TFLite's double rounding.
 """
+
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -18,14 +20,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-MIN_SHIFT = 2          # the vector unit's rounding constant is proven for shifts from here up
-_KEEP = 8192           # activation values kept per observed batch and layer
+MIN_SHIFT = 2  # the vector unit's rounding constant is proven for shifts from here up
+_KEEP = 8192  # activation values kept per observed batch and layer
 _WEIGHT_EXPONENTS = range(0, 15)
 _ACT_EXPONENTS = range(-4, 12)
 
 
 def pad_same(x: torch.Tensor, stride: int) -> tuple[torch.Tensor, int]:
-    """TensorFlow's SAME padding of a 3x3 window: the input, and what the convolution is to pad itself (which is faster).
+    """TensorFlow's SAME padding of a 3x3 window: the input, and what the convolution pads itself (faster).
 
     At stride 2 an even size is padded at the far edge only.
     """
@@ -34,19 +36,22 @@ def pad_same(x: torch.Tensor, stride: int) -> tuple[torch.Tensor, int]:
 
 
 def requantise(y: torch.Tensor, tick: float | None, exponent: int) -> torch.Tensor:
-    """Accumulators `y` (multiples of `tick`) as integers at scale 2**-exponent, rounded twice as TFLite's kernels do.
+    """Accumulators `y` (multiples of `tick`) as integers at scale 2**-exponent, rounded twice as in TFLite.
 
     Without a tick, `y` is on the output's grid already (an add of equal scales).
     """
     if tick is None:
-        return (y * 2.0 ** exponent).round()
+        return (y * 2.0**exponent).round()
     halves = torch.floor((y / tick + 1) / 2)
-    steps = halves * (2 * tick * 2.0 ** exponent)
+    steps = halves * (2 * tick * 2.0**exponent)
     return torch.sign(steps) * torch.floor(steps.abs() + 0.5)
 
 
 class _Snap(torch.autograd.Function):
-    """To the grid in few passes over memory, for training; only ties differ from `requantise`. Gradients pass inside the limits."""
+    """To the grid in few passes over memory, for training: only ties differ from `requantise`.
+
+    Gradients pass inside the limits.
+    """
 
     @staticmethod
     def forward(ctx, y: torch.Tensor, scale: float, low: int, high: int) -> torch.Tensor:
@@ -104,8 +109,8 @@ class ActQuant(nn.Module):
         low, high = self.limits
 
         def error(exponent: int) -> float:
-            steps = (values * 2.0 ** exponent).round().clamp(low, high)
-            return float((steps * 2.0 ** -exponent - values).square().sum())
+            steps = (values * 2.0**exponent).round().clamp(low, high)
+            return float((steps * 2.0**-exponent - values).square().sum())
 
         self.exponent.fill_(min(_ACT_EXPONENTS, key=error))
 
@@ -131,7 +136,7 @@ class _Weighted(nn.Module):
         self._source: tuple[ActQuant, ...] = ()
 
     def link(self, source: ActQuant) -> ActQuant:
-        self._source = (source,)      # a tuple: a plain reference, not a submodule
+        self._source = (source,)  # a tuple: a plain reference, not a submodule
         return self.out
 
     @property
@@ -166,7 +171,7 @@ class _Weighted(nn.Module):
 
     def choose_weight_exponent(self) -> None:
         def error(exponent: int) -> float:
-            return float((_steps(self.weight, exponent, 127) * 2.0 ** -exponent - self.weight).square().sum())
+            return float((_steps(self.weight, exponent, 127) * 2.0**-exponent - self.weight).square().sum())
 
         with torch.no_grad():
             self.w_exponent.fill_(min(_WEIGHT_EXPONENTS, key=error))
@@ -179,15 +184,26 @@ class _Weighted(nn.Module):
 
     def emit(self, builder: GraphBuilder, name: str) -> str:
         if self.shift < MIN_SHIFT:
-            raise ValueError(f"{self.kind} layer shifts by {self.shift}, less than {MIN_SHIFT}; calibrate again")
+            raise ValueError(
+                f"{self.kind} layer shifts by {self.shift}, less than {MIN_SHIFT}; calibrate again"
+            )
         bias = self.quantised_bias().detach().cpu().numpy().astype(np.int32)
         weights = self.graph_weights(self.quantised_weight().detach().cpu().numpy().astype(np.int8))
-        return builder.add(self.kind, [name], self.out, self.out_channels, weights=np.ascontiguousarray(weights), bias=bias,
-                           stride=self.stride, relu=self.relu, w_scale=2.0 ** -int(self.w_exponent))
+        return builder.add(
+            self.kind,
+            [name],
+            self.out,
+            self.out_channels,
+            weights=np.ascontiguousarray(weights),
+            bias=bias,
+            stride=self.stride,
+            relu=self.relu,
+            w_scale=2.0 ** -int(self.w_exponent),
+        )
 
 
 def _steps(weight: torch.Tensor, exponent: int, limit: int) -> torch.Tensor:
-    return (weight * 2.0 ** exponent).round().clamp(-limit, limit)
+    return (weight * 2.0**exponent).round().clamp(-limit, limit)
 
 
 class Conv(_Weighted):
@@ -300,22 +316,28 @@ def fold(net: nn.Module) -> None:
 
 @torch.no_grad()
 def equalise(net: nn.Module, rounds: int = 4) -> None:
-    """Give the channels between two convolutions of a chain like weight ranges, without changing a folded net's function.
+    """Give the channels between two convolutions like weight ranges; a folded net's function stays the same.
 
-    ReLU(a x) = a ReLU(x) lets a channel's gain move into the next layer (Nagel et al., Data-Free Quantization, 2019, section 4.1);
-    per-tensor scales of depthwise weights need it.
+    ReLU(a x) = a ReLU(x) lets a channel's gain move into the next layer (Nagel et al., Data-Free Quantization,
+    2019, section 4.1); per-tensor scales of depthwise weights need it.
     """
     for _ in range(rounds):
         for chain in net.modules():
             layers = list(chain) if isinstance(chain, Chain) else []
-            for first, second in zip(layers, layers[1:], strict=False):
+            for first, second in itertools.pairwise(layers):
                 if isinstance(first, Conv) and isinstance(second, Conv) and first.relu:
                     _equalise_pair(first, second)
 
 
 def _equalise_pair(first: Conv, second: Conv) -> None:
-    after = second.weight if second.kind == "dw3x3" else second.weight.transpose(0, 1)      # a view: input channel first
-    gain = (after.abs().amax((1, 2, 3)) / first.weight.abs().amax((1, 2, 3)).clamp_min(1e-6)).clamp(1e-4, 1e4).sqrt()
+    after = (
+        second.weight if second.kind == "dw3x3" else second.weight.transpose(0, 1)
+    )  # a view: input channel first
+    gain = (
+        (after.abs().amax((1, 2, 3)) / first.weight.abs().amax((1, 2, 3)).clamp_min(1e-6))
+        .clamp(1e-4, 1e4)
+        .sqrt()
+    )
     gain = gain.clamp(1 / 8, 8)[:, None, None, None]
     first.weight.mul_(gain)
     first.bias.mul_(gain.flatten())
@@ -343,7 +365,7 @@ def calibrate(net: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     for module in net.modules():
         if isinstance(module, ActQuant):
             module.choose()
-    for layer in weighted(net):           # a large bias or narrow output may leave too small a shift
+    for layer in weighted(net):  # a large bias or narrow output may leave too small a shift
         while layer.shift < MIN_SHIFT and int(layer.w_exponent) < max(_WEIGHT_EXPONENTS):
             layer.w_exponent.add_(1)
     set_mode(net, "quant")
@@ -354,6 +376,7 @@ class GraphBuilder:
 
     def __init__(self, name: str, height: int, width: int, channels: int = 1):
         from models.graph import Tensor
+
         quant = image_quant()
         self.name, self.input = name, "input"
         self.tensors = {"input": Tensor("input", (height, width, channels), quant.scale, quant.zero_point)}
@@ -362,9 +385,21 @@ class GraphBuilder:
     def channels(self, name: str) -> int:
         return self.tensors[name].shape[2]
 
-    def add(self, kind: str, inputs: list[str], out: ActQuant, channels: int, *, weights: np.ndarray | None = None,
-            bias: np.ndarray | None = None, stride: int = 1, relu: bool = False, w_scale: float | None = None) -> str:
+    def add(
+        self,
+        kind: str,
+        inputs: list[str],
+        out: ActQuant,
+        channels: int,
+        *,
+        weights: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+        stride: int = 1,
+        relu: bool = False,
+        w_scale: float | None = None,
+    ) -> str:
         from models.graph import Op, Tensor
+
         height, width, _ = self.tensors[inputs[0]].shape
         shape = (1, 1, channels) if kind == "fc" else (-(-height // stride), -(-width // stride), channels)
         name = f"{len(self.ops):02d}_{kind}"
@@ -374,4 +409,5 @@ class GraphBuilder:
 
     def finish(self, outputs: list[str], meta: dict):
         from models.graph import Graph
+
         return Graph(self.name, self.input, outputs, self.tensors, self.ops, meta)

@@ -1,4 +1,5 @@
-"""What a door camera does to an aligned face, applied to whole batches: landmark jitter, distance, blur, light, noise, occlusion."""
+"""What a door does to an aligned face, by the batch: landmark jitter, distance, light, noise, occlusion."""
+
 from __future__ import annotations
 
 import math
@@ -10,7 +11,7 @@ from models.data import FACE_SIDE, STORED_SIDE
 
 
 def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> torch.Tensor:
-    """uint8 [n, 112, 112] to training pixels [n, 1, 96, 96]; strength 0 is the exact clean view, 1 the full range."""
+    """uint8 [n, 112, 112] to pixels [n, 1, 96, 96]; strength 0 is the exact clean view, 1 the full range."""
     x = _align(images[:, None].float() / 256, rng, strength)
     if strength == 0:
         return x
@@ -41,20 +42,24 @@ def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     at = torch.arange(FACE_SIDE) * ratio - centre
     cos, sin = (angle.cos() * size).view(n, 1, 1), (angle.sin() * size).view(n, 1, 1)
     u, v = at.view(1, 1, -1) * mirror.view(n, 1, 1), at.view(1, -1, 1)
-    grid = torch.stack((u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1)
+    grid = torch.stack(
+        (u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1
+    )
     return F.grid_sample(x, grid / centre, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _distance(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
-    """Some faces from farther away (down to 40 px) or slightly out of focus; one size per part of the batch."""
+    """Some faces from farther away (down to 40 px) or out of focus; one size per part of the batch."""
     order = torch.randperm(len(x), generator=rng)
     part = int(len(x) * 0.15 * strength)
     x = x.clone()
-    for low, high, rows in ((40, 60, order[:part]), (56, 88, order[part:2 * part])):
+    for low, high, rows in ((40, 60, order[:part]), (56, 88, order[part : 2 * part])):
         side = int(torch.randint(low, high, (1,), generator=rng))
-        small = F.interpolate(x[rows], size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+        small = F.interpolate(
+            x[rows], size=(side, side), mode="bilinear", antialias=True, align_corners=False
+        )
         x[rows] = F.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
-    rows = order[2 * part:3 * part]
+    rows = order[2 * part : 3 * part]
     kernel = torch.tensor([0.25, 0.5, 0.25])
     x[rows] = F.conv2d(F.pad(x[rows], (1, 1, 1, 1), mode="replicate"), (kernel[:, None] * kernel)[None, None])
     return x
@@ -68,14 +73,23 @@ def _light(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     turn = _uniform(n, rng, 0, 2 * math.pi)
     slope = strength * 0.35 * _uniform(n, rng) * (_uniform(n, rng) < 0.5)
     x = x * (1 + slope * (turn.cos() * ramp.view(1, 1, 1, -1) + turn.sin() * ramp.view(1, 1, -1, 1)))
-    return (x - 0.5) * (1 + strength * _uniform(n, rng, -0.3, 0.25)) + 0.5 + strength * _uniform(n, rng, -0.15, 0.15)
+    return (
+        (x - 0.5) * (1 + strength * _uniform(n, rng, -0.3, 0.25))
+        + 0.5
+        + strength * _uniform(n, rng, -0.15, 0.15)
+    )
 
 
 def _occlude(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
     """A flat box over part of one face in eight; half of these cover the lower third, as a mask does."""
     for row in torch.nonzero(torch.rand(len(x), generator=rng) < 0.125 * strength).flatten().tolist():
-        top, left, high, wide = torch.randint(0, 72, (1,), generator=rng), torch.randint(0, 72, (1,), generator=rng), 24, 24
+        top, left, high, wide = (
+            torch.randint(0, 72, (1,), generator=rng),
+            torch.randint(0, 72, (1,), generator=rng),
+            24,
+            24,
+        )
         if torch.rand(1, generator=rng) < 0.5:
             top, left, high, wide = 60, 12, 36, 72
-        x[row, :, top:top + high, left:left + wide] = torch.rand(1, generator=rng)
+        x[row, :, top : top + high, left : left + wide] = torch.rand(1, generator=rng)
     return x

@@ -1,4 +1,5 @@
 """The embedder's architecture: 96x96 grey in, 128 linear outputs compared by cosine."""
+
 from __future__ import annotations
 
 import torch
@@ -8,18 +9,24 @@ from models.data import FACE_SIDE
 from models.layers import Chain, Conv, GraphBuilder, Linear, Residual, image_quant
 
 EMBEDDING = 128
-_STAGES = ((64, 3), (128, 5), (192, 3))     # channels and residual blocks at 24x24, 12x12, 6x6
+_STAGES = ((64, 3), (128, 5), (192, 3))  # channels and residual blocks at 24x24, 12x12, 6x6
 
 
 class Embedder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [Conv("conv3x3", 1, 16, stride=2), Conv("dw3x3", 16, 16), Conv("conv1x1", 16, 32)]
+        layers: list[nn.Module] = [
+            Conv("conv3x3", 1, 16, stride=2),
+            Conv("dw3x3", 16, 16),
+            Conv("conv1x1", 16, 32),
+        ]
         width = 32
         for channels, blocks in _STAGES:
             layers += [Conv("dw3x3", width, width, stride=2), Conv("conv1x1", width, channels)]
-            layers += [Residual(Conv("dw3x3", channels, channels), Conv("conv1x1", channels, channels))
-                       for _ in range(blocks)]
+            layers += [
+                Residual(Conv("dw3x3", channels, channels), Conv("conv1x1", channels, channels))
+                for _ in range(blocks)
+            ]
             width = channels
         side = FACE_SIDE // 16
         layers += [Conv("conv1x1", width, 64), Linear(64, side, side, EMBEDDING)]

@@ -1,4 +1,5 @@
-"""Embeddings of the clean training images by the two teachers (see ../shared/faces/SOURCES.md for their terms)."""
+"""Embeddings of the clean training images by the two teachers (their terms: card.md)."""
+
 from __future__ import annotations
 
 import sys
@@ -23,15 +24,19 @@ def mobilefacenet(faces_dir: Path, faces: Faces, batch: int = 64) -> np.ndarray:
     if path.exists() and len(cached := np.load(path)) == len(faces.files):
         return cached
     import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(str(faces_dir / "teachers/mobilefacenet_foamliu_dyn.onnx"), options,
-                                           providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(faces_dir / "teachers/mobilefacenet_foamliu_dyn.onnx"),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
     name = session.get_inputs()[0].name
     pictures = decode(faces_dir / "matcher/images.zip", faces.files, colour=True)
     found: list[np.ndarray] = []
     for start in range(0, len(faces.files), batch):
-        views = np.stack([next(pictures) for _ in faces.files[start:start + batch]])
+        views = np.stack([next(pictures) for _ in faces.files[start : start + batch]])
         views = (views.astype(np.float32) / 255 - _MEAN) / _STD
         found.append(session.run(None, {name: np.ascontiguousarray(views.transpose(0, 3, 1, 2))})[0])
         if start % (batch * 50) == 0:

@@ -1,0 +1,91 @@
+"""From a quantised net to what ships: embedder.tflite, embedder.pack, manifest.json, with the threshold.
+
+    python -m models.embedder.export --faces ../shared/faces [--checkpoint embedder_float.pt]
+
+A float checkpoint is folded and calibrated first, not fine-tuned: quick, and worse than what `train` exports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from models import layers
+from models.arena import plan_arena
+from models.data import Faces, load_matcher
+from models.embedder import metrics
+from models.embedder.evaluate import HERE, embed
+from models.embedder.net import Embedder
+from models.graph import Graph
+from models.pack import model_id, write_pack
+from models.tflite_writer import write_tflite
+
+SAME_GROUP_FMR = 1e-3
+
+
+def threshold_q14(graph: Graph, faces: Faces) -> int:
+    """Set on All-Age-Faces persons that the net never saw: adults of the same gender and age band."""
+    rows = faces.rows("aaf_held")
+    members = metrics.groups(faces.age[rows], faces.gender[rows])
+    limit = metrics.same_group_threshold(
+        embed(graph, faces.images[rows], "threshold"), members, SAME_GROUP_FMR
+    )
+    return round(limit * metrics.Q14)
+
+
+def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> dict:
+    """Writes the three files; returns the manifest."""
+    graph = net.graph({})
+    graph.meta = {"kind": "embedder", "threshold_q14": threshold_q14(graph, faces)}
+    files = {"embedder.tflite": write_tflite(graph), "embedder.pack": write_pack(graph)}
+    manifest = {
+        "name": "embedder",
+        "terms": "research use only until retrained on licensed or consented data: see card.md",
+        "model_id": model_id(graph).hex(),
+        **graph.meta,
+        "macs": graph.macs,
+        "weights_bytes": graph.weight_bytes,
+        "arena_bytes": plan_arena(graph).arena_bytes,
+        "accumulators_beyond_20_bits": [a["op"] for a in graph.accumulators() if not a["fits20"]],
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        },
+        "training": training,
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def main() -> None:
+    from models.embedder import train
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=train.CHECKPOINTS / "embedder_quant.pt")
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    faces = load_matcher(options.faces)
+    state = torch.load(options.checkpoint, weights_only=True)
+    data = train.lessons(options.faces, faces)
+    task = train.Task(data.centres)
+    if state["phase"] == "quant":
+        layers.fold(task.net)
+        layers.set_mode(task.net, "quant")
+        task.load_state_dict(state["task"])
+    else:
+        task.load_state_dict(state["task"])
+        train.quantise(task, data, state["seed"])
+    print(json.dumps(export(task.net, faces, train.summary(state), options.out), indent=1))
+
+
+if __name__ == "__main__":
+    main()
