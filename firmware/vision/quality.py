@@ -50,7 +50,7 @@ class Limits:
         self.other_size = other_size
 
 
-STRICT = Limits(24, 20, 36, (40, 72), (55, 215), 10, 45, 0)
+STRICT = Limits(24, 20, 36, (40, 72), (55, 215), 10, 45, 35)
 LENIENT = Limits(13, 40, 70, (30, 85), (30, 235), 35, 16, 60)
 
 

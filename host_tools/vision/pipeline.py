@@ -145,17 +145,20 @@ def locate(photo: Grey, pipeline: FacePipeline) -> tuple[tuple[float, float], tu
     """The eyes of the only face, in photograph coordinates, the eye on the left first. NoFace or ManyFaces
     otherwise.
 
-    The photograph is searched whole, then in ever smaller parts, until faces are found; people too small to
-    be found together with them stand in the background and do not count.
+    The photograph is searched whole, then in ever smaller parts, until faces are found. People who are much
+    smaller than the foremost stand in the background and do not count.
     """
     for tiles in search_levels(photo):
-        found = list(_apart(tiles, pipeline))
-        if len(found) > 1:
-            raise ManyFaces(f"{len(found)} faces in the picture; enrol from a picture of one person")
-        if found:
-            tile, face = found[0]
-            right, left = (tile.to_photo(x / 16, y / 16) for x, y in face[5][:2])
-            return right, left
+        found = sorted(_apart(tiles, pipeline), key=lambda f: -f[1][3] / f[0].scale)
+        if not found:
+            continue
+        tile, face = found[0]
+        least = quality.STRICT.other_size * face[3] / tile.scale
+        others = sum(100 * other[3] / its.scale > least for its, other in found[1:])
+        if others:
+            raise ManyFaces(f"{others + 1} faces in the picture; enrol from a picture of one person")
+        right, left = (tile.to_photo(x / 16, y / 16) for x, y in face[5][:2])
+        return right, left
     raise NoFace("no face in the picture")
 
 

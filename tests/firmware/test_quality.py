@@ -75,7 +75,7 @@ def test_turning_the_picture_does_not_change_nod_and_turn():
 
 def test_no_one_and_two_people():
     assert q.choose([], q.LENIENT) == (None, q.NO_FACE)
-    near, behind, beside = face(80), face(30, 10), face(60, 200)
+    near, behind, beside = face(80), face(40, 10), face(60, 200)
     assert q.choose([behind, near], q.LENIENT) == (near, q.OK)
     assert q.choose([behind, near], q.STRICT) == (None, q.ONE_PERSON)
     assert q.choose([near, beside], q.LENIENT) == (None, q.ONE_PERSON)
