@@ -31,7 +31,7 @@ class Door:
         self._lock = lock
         self._contact = contact
         self._exit_button = exit_button
-        self._release_ms = min(release_ms, MAX_RELEASE_MS)
+        self.set_release(release_ms)
         self._held_open_ms = held_open_ms
         self._pending = []  # events that arose between two polls
         self._faults = set()
@@ -49,6 +49,9 @@ class Door:
     @property
     def released(self) -> bool:
         return self._driven
+
+    def set_release(self, release_ms: int) -> None:
+        self._release_ms = min(release_ms, MAX_RELEASE_MS)
 
     def release(self, now_ms: int) -> None:
         """Lets the door be opened from `now_ms` on for `release_ms`. Repeating it prolongs the release, but

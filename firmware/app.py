@@ -1,0 +1,241 @@
+"""The composition root: builds and wires everything, then owns every task.
+
+A task that dies is restarted after the door was locked; each task stands alone, so that a broken camera or model leaves
+keypad and card untouched. Only the supervisor feeds the watchdog.
+"""
+
+import asyncio
+import gc
+import sys
+
+from firmware.base.compat import const
+from firmware.base.errors import MenshenError, ModelMismatch, PackError, Refused, VaultCorrupt
+from firmware.base.log import log
+from firmware.base.ticks import ticks_diff, ticks_ms
+from firmware.biometrics.dot import dots
+from firmware.biometrics.match import Gallery
+from firmware.capture.frame import Capture
+from firmware.crypto.hmac import zero
+from firmware.door.door import Door
+from firmware.link.server import Server
+from firmware.nn.model import Model
+from firmware.services.commands import Commands
+from firmware.services.desk import ConsentDesk
+from firmware.services.entry import Entry
+from firmware.services.events import Events
+from firmware.services.face import FaceWay
+from firmware.services.residents import Residents
+from firmware.services.settings import Settings
+from firmware.ui.screens import Screens
+from firmware.vault.vault import Vault
+from firmware.vision.pipeline import FacePipeline
+
+_RESTART_MS = const(500)
+_SUPERVISE_MS = const(500)
+_RETENTION_S = const(60)
+
+
+class Panel:
+    """What the panel has, for its services; built once, every buffer at its final size."""
+
+    def __init__(self, board):
+        self.board = board
+        self.maintenance = False
+        self.settings = Settings(board.root)
+        self.events = Events()
+        self.screens = Screens(board.display)
+        self.screens.starting()
+        self.door = Door(board.lock, board.door, board.exit_button, self.settings["open_s"] * 1000)
+        self.vault = Vault(board.flash, board.entropy, board.clock)
+        self.residents = Residents(self.vault)
+        self.gallery = None
+        self.threshold = 0
+        self.face = FaceWay(self, *self._vision())
+        self.desk = ConsentDesk(self)
+        self.entry = Entry(self)
+        self._open_vault()
+
+    def _vision(self) -> tuple:
+        """(frame source, pipeline), or Nones: without camera or models the other ways in go on."""
+        packs = self.board.root + "/packs/"
+        try:
+            detector = Model(packs + "detector.pack")
+            embedder = Model(packs + "embedder.pack")
+        except PackError as error:
+            log("models", str(error))
+            return None, None
+        self.threshold = embedder.meta["threshold_q14"]
+        self.gallery = Gallery(embedder.model_id, dots)
+        if not self.board.has_camera:
+            return None, None
+        capture = Capture(self.board.camera)
+        return capture, FacePipeline(detector, embedder, capture.frame)
+
+    def _open_vault(self) -> None:
+        """Everything that a power cut left unfinished is finished here, before the first attempt at the door."""
+        summary = self.vault.open()
+        log("vault", str(summary))
+        if self.vault.fresh:
+            return
+        bad = self.residents.load()
+        if bad:
+            log("vault", "%d residents' records cannot be read" % bad)
+        for handle in self.vault.face_handles():
+            self._load_face(handle)
+        self.vault.append("started")
+        self.board.console.open_repl(False)
+
+    def _load_face(self, handle: bytes) -> None:
+        """Takes a face into the gallery; one that no consent covers any more is wiped instead."""
+        try:
+            meta, templates = self.vault.read_face(handle)
+        except VaultCorrupt as error:
+            log("vault", str(error))
+            return
+        try:
+            consent = self.residents.get(handle).consent if self.residents.knows(handle) else None
+            if consent is None or not consent.covers(meta.consent_id, meta.notice_hash):
+                self.wipe_face(handle, "withdrawn" if consent else "removed")
+            elif self.gallery is not None and meta.model_id == self.gallery.model_id:
+                self.gallery.add(handle, meta.model_id, templates)
+            else:
+                log("vault", "a face is of another embedder: enrol again")
+        finally:
+            for template in templates:
+                zero(template)
+
+    def enrol(self, handle, model_id, consent_id, notice_hash, expiry: int, templates: list) -> None:
+        """Stores a face and lets it match; the caller has checked the consent."""
+        if self.gallery is None:
+            raise Refused("this panel has no models: faces cannot be used")
+        if model_id != self.gallery.model_id:
+            raise ModelMismatch("the templates are of another embedder: update the host's models or the panel's")
+        self.vault.put_face(handle, model_id, consent_id, notice_hash, expiry, templates)
+        self.gallery.add(handle, model_id, templates)
+
+    def stop_matching(self, handle: bytes) -> None:
+        if self.gallery is not None:
+            self.gallery.remove(handle)
+
+    def wipe_face(self, handle: bytes, reason: str) -> bytes:
+        """The signed receipt; the face stops matching before the flash is touched."""
+        self.stop_matching(handle)
+        return self.vault.wipe_face(handle, reason)
+
+    def wipe_expired(self) -> None:
+        """Retention ends by itself; without a believable clock nothing is said to have expired."""
+        now, source = self.board.clock.now()
+        if source:
+            for handle in self.vault.expired_faces(now):
+                self.wipe_face(handle, "expired")
+
+    @property
+    def face_on(self) -> bool:
+        return self.face.works and bool(self.settings["face"])
+
+    @property
+    def watches(self) -> bool:
+        """One-to-many: the camera looks for somebody without being asked."""
+        resting = not self.entry.keypad.busy and not self.maintenance
+        return self.face_on and not self.settings["claim"] and resting and len(self.gallery) > 0
+
+    def apply_settings(self) -> None:
+        self.door.set_release(self.settings["open_s"] * 1000)
+        self.face.wake()
+        self.entry.idle()
+
+    def set_maintenance(self, on: bool) -> None:
+        """On: the plain REPL can be reached and the door opens for nobody; off, or a restart, ends it."""
+        self.maintenance = on
+        self.vault.append("maintenance", detail=b"on" if on else b"off")
+        self.board.console.open_repl(on)
+        self.entry.idle()
+
+    def memory(self) -> dict:
+        return self.board.memory()
+
+
+class Ring:
+    """What the link keeps across restarts, in the vault."""
+
+    def __init__(self, panel):
+        self._panel = panel
+        self._vault = panel.vault
+
+    def link_key(self):
+        return self._vault.keys.link_key if self._vault.keys else None
+
+    def confirmed(self) -> bool:
+        return bool(self._vault.keys and self._vault.keys.confirmed)
+
+    def confirm(self) -> None:
+        self._vault.confirm()
+        self._panel.board.console.open_repl(False)
+        self._panel.entry.idle()
+
+    def counter(self) -> int:
+        return self._vault.counter("link")
+
+    def set_counter(self, value: int) -> None:
+        self._vault.set_counter("link", value)
+
+
+class App:
+    def __init__(self, board):
+        self._board = board
+
+    def run(self) -> None:
+        """Until Ctrl-C, where the REPL is open: then the door is locked and the REPL follows."""
+        try:
+            asyncio.run(self._main())
+        except KeyboardInterrupt:
+            log("app", "stopped for the REPL")
+        finally:
+            self._board.lock.release(False)
+
+    async def _main(self) -> None:
+        panel = Panel(self._board)
+        self._panel = panel
+        gc.collect()
+        server = Server(self._board.console, Ring(panel), Commands(panel).handle, self._board.entropy)
+        tasks = {
+            "link": server.run,
+            "door": lambda: panel.door.run(panel.entry.on_door),
+            "screen": panel.entry.run_screen,
+        }
+        if panel.entry.keypad:
+            tasks["keypad"] = panel.entry.run_keypad
+        if self._board.has_nfc:
+            tasks["cards"] = panel.entry.run_cards
+        if panel.face.works:
+            tasks["face"] = panel.face.run
+        self._tasks = [asyncio.create_task(self._keep(name, tasks[name])) for name in tasks]
+        log("app", "ready")
+        await self._supervise()
+
+    async def _keep(self, name: str, run) -> None:
+        """Restarts a task that died, the door locked first."""
+        while True:
+            try:
+                await run()
+            except Exception as error:
+                log("app", "%s died: %s" % (name, type(error).__name__))
+                sys.print_exception(error)
+                self._panel.door.relock()
+            await asyncio.sleep_ms(_RESTART_MS)
+
+    async def _supervise(self) -> None:
+        panel = self._panel
+        checked = ticks_ms()
+        while True:
+            self._board.watchdog.feed()
+            if not panel.face.looking:
+                gc.collect()
+                panel.memory()
+            if ticks_diff(ticks_ms(), checked) >= _RETENTION_S * 1000:
+                checked = ticks_ms()
+                try:
+                    panel.wipe_expired()
+                except MenshenError as error:
+                    log("vault", str(error))
+            await asyncio.sleep_ms(_SUPERVISE_MS)

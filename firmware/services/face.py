@@ -1,0 +1,175 @@
+"""The face as a way in: looks when asked to, for a bounded time, and gives way to the keypad and the card reader.
+
+The camera is looked at only while somebody asked for it: a flat number was entered whose resident is enrolled, an
+enrolment is under way, or the site chose one-to-many. Every frame is zeroed after its use.
+"""
+
+import asyncio
+
+from firmware.access import lockout
+from firmware.base.compat import const
+from firmware.base.errors import CameraError, ManyFaces, NoFace, PoorQuality
+from firmware.base.log import log
+from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
+from firmware.biometrics.vote import Vote
+from firmware.vision import quality
+
+_LOOK_MS = const(8000)  # how long one attempt looks for a good frame
+_PAUSE_MS = const(60)  # between frames: light and pose should have changed a little
+_IDLE_LOOK_MS = const(400)
+_NEEDED, _FRAMES = const(2), const(3)
+_PANEL = "panel"
+
+_ERRORS = {quality.NO_FACE: NoFace, quality.ONE_PERSON: ManyFaces}
+
+
+class FaceWay:
+    """`capture` fills the pipeline's frame; `pipeline` is None where the board has no camera or the models failed."""
+
+    def __init__(self, panel, capture, pipeline):
+        self._panel = panel
+        self._capture = capture
+        self._pipeline = pipeline
+        self._attempts = lockout.Attempts(lockout.FACE, 1)
+        self._wanted = None
+        self._wake = asyncio.Event()
+        self._busy = False
+        self.works = pipeline is not None
+
+    @property
+    def locked(self) -> bool:
+        return self._attempts.wait_s(_PANEL, ticks_ms() // 1000) > 0
+
+    @property
+    def looking(self) -> bool:
+        return self._wanted is not None
+
+    def look(self, candidates: list) -> None:
+        """Begins an attempt that compares with the handles in `candidates` only."""
+        self._wanted = candidates
+        self._wake.set()
+
+    def wake(self) -> None:
+        """The settings changed: look again at what to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ends an attempt: the person chose another way, or went."""
+        self._wanted = None
+
+    async def run(self) -> None:
+        while True:
+            await self._next()
+            candidates = self._wanted
+            if candidates is None or self.locked:
+                self._wanted = None
+                continue
+            try:
+                await self._attempt(candidates)
+            except CameraError as error:
+                log("face", "camera: %s" % error)
+                self.works = False
+                self._panel.entry.face_failed("camera")
+            finally:
+                self._wanted = None
+                self._pipeline.wipe()
+
+    async def _next(self) -> None:
+        """Until an attempt is asked for; with one-to-many, until somebody stands before the door."""
+        while self._wanted is None:
+            self._wake.clear()
+            if not self._panel.watches:
+                await self._wake.wait()
+                continue
+            await asyncio.sleep_ms(_IDLE_LOOK_MS)
+            if self._panel.watches and self._wanted is None and not self._busy and await self._somebody():
+                self._wanted = self._panel.gallery.handles()
+
+    async def _somebody(self) -> bool:
+        try:
+            await self._frame(quality.LENIENT)
+            return bool(self._pipeline.faces)
+        except CameraError:
+            self.works = False
+            return False
+        finally:
+            self._pipeline.wipe()
+
+    async def _attempt(self, candidates: list) -> None:
+        panel, gallery = self._panel, self._panel.gallery
+        vote = Vote(panel.threshold, needed=_NEEDED, frames=_FRAMES)
+        started = ticks_ms()
+        deadline = ticks_add(started, _LOOK_MS)
+        seen = {}
+        winner = None
+        while winner is None and not vote.over and self._wanted is candidates:
+            if ticks_diff(ticks_ms(), deadline) > 0:
+                break
+            face, hint = await self._frame(quality.LENIENT)
+            if self._wanted is not candidates:
+                break
+            panel.entry.show_face(self._pipeline.frame, face, hint)
+            if hint:
+                seen["hint"] = quality.HINTS[hint]
+                await asyncio.sleep_ms(_PAUSE_MS)
+                continue
+            await self._drive(self._pipeline.embed_steps())
+            at = ticks_ms()
+            best, score, _, _ = gallery.match(self._pipeline.embedding, self._pipeline.model_id, candidates)
+            times = dict(self._pipeline.times)
+            times["match"] = ticks_diff(ticks_ms(), at)
+            seen.update(times=times, box=list(face[1:5]), points=[list(p) for p in face[5]], hint="")
+            winner = vote.push(best, score)
+            await asyncio.sleep_ms(_PAUSE_MS)
+        if self._wanted is not candidates:
+            return
+        seen["frames"] = vote.seen
+        seen["ms"] = ticks_diff(ticks_ms(), started)
+        self._count(winner, vote.seen)
+        await panel.entry.face_done(winner, seen)
+
+    def _count(self, winner, frames: int) -> None:
+        """Only a face that was compared and not recognised is a failed attempt; nobody there is none."""
+        if winner is not None:
+            self._attempts.succeeded(_PANEL)
+        elif frames and self._attempts.failed(_PANEL, ticks_ms() // 1000) >= 5:
+            self._panel.vault.append("lockout", bytes(8), b"face")
+
+    async def collect(self, count: int, wait_s: int) -> list:
+        """`count` templates of the one person before the camera, for enrolment: strict about quality."""
+        if not self.works:
+            raise CameraError("this panel's camera does not work")
+        self.stop()
+        while self._busy:
+            await asyncio.sleep_ms(_PAUSE_MS)
+        deadline = ticks_add(ticks_ms(), wait_s * 1000)
+        templates = []
+        hint = quality.NO_FACE
+        try:
+            while len(templates) < count:
+                if ticks_diff(ticks_ms(), deadline) > 0:
+                    raise _ERRORS.get(hint, PoorQuality)(quality.HINTS[hint])
+                face, hint = await self._frame(quality.STRICT)
+                self._panel.entry.show_enrolling(self._pipeline.frame, face, hint, len(templates), count)
+                if not hint:
+                    await self._drive(self._pipeline.embed_steps())
+                    templates.append(bytes(self._pipeline.embedding))
+                await asyncio.sleep_ms(_PAUSE_MS)
+            return templates
+        finally:
+            self._pipeline.wipe()
+            self._panel.entry.idle()
+
+    async def _frame(self, limits) -> tuple:
+        """One frame, searched and judged: (face or None, hint)."""
+        self._busy = True
+        try:
+            self._capture.take()
+            await self._drive(self._pipeline.find_steps())
+            return self._pipeline.judge(limits)
+        finally:
+            self._busy = False
+
+    async def _drive(self, steps) -> None:
+        for _ in steps:
+            await asyncio.sleep(0)

@@ -1,0 +1,58 @@
+"""What the site may set on this panel, kept as JSON beside the firmware; whatever cannot be read falls to the default."""
+
+import json
+import os
+
+from firmware.base.errors import BadRequest
+
+# name: (default, least, most); a flag is 0 or 1
+FIELDS = {
+    "face": (1, 0, 1),  # 0: the camera stays off, cards and PINs go on
+    "claim": (1, 0, 1),  # 1: the flat number comes before the face (one to few); 0: one to many
+    "open_s": (5, 1, 30),  # how long the lock stays released
+    "door": (0, 0, 31),  # this panel's door, a bit of a resident's rights
+    "utc_offset_min": (480, -720, 840),
+    "lockdown": (0, 0, 1),
+}
+_FILE = "settings.json"
+_MAX_BYTES = 2048
+
+
+class Settings:
+    """Read as attributes of `values`; changed only through `change`, all or nothing, on flash before in RAM."""
+
+    def __init__(self, root: str):
+        self._path = root + "/" + _FILE
+        self.values = {name: field[0] for name, field in FIELDS.items()}
+        for name, value in self._stored().items():
+            if _fits(name, value):
+                self.values[name] = int(value)
+
+    def __getitem__(self, name: str) -> int:
+        return self.values[name]
+
+    def change(self, wanted: dict) -> None:
+        for name, value in wanted.items():
+            if not _fits(name, value):
+                raise BadRequest("%s cannot be set so" % name)
+        values = dict(self.values)
+        for name, value in wanted.items():
+            values[name] = int(value)
+        temporary = self._path + ".new"
+        with open(temporary, "w") as file:
+            json.dump(values, file)
+        os.rename(temporary, self._path)
+        self.values = values
+
+    def _stored(self) -> dict:
+        try:
+            with open(self._path) as file:
+                stored = json.loads(file.read(_MAX_BYTES))
+        except (OSError, ValueError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
+
+def _fits(name: str, value) -> bool:
+    field = FIELDS.get(name)
+    return field is not None and isinstance(value, int) and field[1] <= value <= field[2]
