@@ -54,12 +54,7 @@ class View:
             raise ValueError(f"height {self.height} is not between 4 and 4000 sensor pixels")
         if self.gain <= 0 or self.gamma <= 0 or self.full_well <= 0:
             raise ValueError("gain, gamma and full_well must be positive")
-        if (
-            self.blur < 0
-            or self.read_noise < 0
-            or not 0 <= self.backlight <= 1
-            or not -1 <= self.gradient <= 1
-        ):
+        if self.blur < 0 or self.read_noise < 0 or not 0 <= self.backlight <= 1 or not -1 <= self.gradient <= 1:
             raise ValueError("blur and read_noise must not be negative, backlight 0 to 1, gradient -1 to 1")
 
     @classmethod
@@ -103,9 +98,7 @@ class Scene:
         return np.rint(255.0 * linear ** np.float32(1.0 / view.gamma)).astype(np.uint8)
 
 
-def photograph(
-    photo: str | Path | Image.Image | npt.NDArray[Any] | None, index: int = 0, **params: Any
-) -> Frame:
+def photograph(photo: str | Path | Image.Image | npt.NDArray[Any] | None, index: int = 0, **params: Any) -> Frame:
     """One frame in one call."""
     return Scene(None if photo is None else load_photo(photo), View.of(params)).frame(index)
 
@@ -175,7 +168,5 @@ def _blurred(light: Light, sigma: float) -> Light:
         pad[axis] = (reach, reach)
         padded = np.pad(light, pad, mode="edge")
         size = light.shape[axis]
-        light = sum(
-            k * padded.take(range(i, i + size), axis) for i, k in enumerate(kernel.astype(np.float32))
-        )
+        light = sum(k * padded.take(range(i, i + size), axis) for i, k in enumerate(kernel.astype(np.float32)))
     return light

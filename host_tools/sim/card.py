@@ -58,9 +58,7 @@ def _rotated(block: bytes) -> bytes:
 
 
 class Card:
-    def __init__(
-        self, uid: bytes, keys: list[bytes], random: Callable[[int], bytes] = secrets.token_bytes
-    ) -> None:
+    def __init__(self, uid: bytes, keys: list[bytes], random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         if len(uid) != 7 or len(keys) != KEY_COUNT or any(len(key) != 16 for key in keys):
             raise ValueError("a card has a UID of 7 bytes and 5 keys of 16")
         self.uid = uid

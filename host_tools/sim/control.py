@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -24,7 +25,13 @@ from host_tools.image import stage_vfs
 from host_tools.sim.camera import HEIGHT, WIDTH, Frame, load_photo
 from host_tools.sim.screen import render
 
-INFO_FILE, CONSOLE_FILE, DAEMON_LOG, TTY_FILE = "sim.json", "console.log", "daemon.log", "tty"
+INFO_FILE, LOCK_FILE, CONSOLE_FILE, DAEMON_LOG, TTY_FILE = (
+    "sim.json",
+    "lock",
+    "console.log",
+    "daemon.log",
+    "tty",
+)
 _ANSWER_S = 15.0
 
 Photo = str | Path | Image.Image | npt.NDArray[Any] | None
@@ -35,11 +42,12 @@ def _stage_firmware(vfs: Path) -> None:
 
 
 class Sim:
-    """One virtual panel, reached through its state directory. Times are Unix seconds of this PC's clock."""
+    """One virtual panel, reached through its state directory; one thread at a time, another attaches for
+    itself.
 
-    def __init__(
-        self, state: Path, info: dict[str, Any], process: subprocess.Popen[bytes] | None = None
-    ) -> None:
+    Times are Unix seconds of this PC's clock."""
+
+    def __init__(self, state: Path, info: dict[str, Any], process: subprocess.Popen[bytes] | None = None) -> None:
         self.state = state
         self.port = f"socket://127.0.0.1:{info['port']}"
         self._info = info
@@ -96,7 +104,7 @@ class Sim:
         with contextlib.suppress(OSError, HostError):
             self._ask("stop")
         self.close()
-        _await_end(self._info["pid"], self._process)
+        _await_end(self.state, self._process)
 
     def close(self) -> None:
         """Lets go of a panel that goes on running."""
@@ -170,17 +178,16 @@ class Sim:
     def last_frame(self) -> Frame | None:
         """(240, 320) grey: what the camera delivered last; None before the first."""
         data = self._ask("last_frame")
-        return (
-            None if data is None else np.frombuffer(base64.b64decode(data), np.uint8).reshape(HEIGHT, WIDTH)
-        )
+        return None if data is None else np.frombuffer(base64.b64decode(data), np.uint8).reshape(HEIGHT, WIDTH)
 
     def console(self) -> str:
         """What the panel printed since the simulator started."""
         return (self.state / CONSOLE_FILE).read_text(encoding="utf-8", errors="replace")
 
-    def wait_console(self, text: str, timeout: float = 10.0) -> bool:
+    def wait_console(self, text: str, timeout: float = 10.0, *, after: int = 0) -> bool:
+        """Whether the console prints `text` behind its first `after` characters within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while text not in self.console():
+        while text not in self.console()[after:]:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
@@ -190,8 +197,8 @@ class Sim:
         request = {"do": what, "token": self._info["token"], "args": args}
         if patience:
             args["timeout"] = patience
-        self._socket.settimeout(_ANSWER_S + patience)
         try:
+            self._socket.settimeout(_ANSWER_S + patience)
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             line = self._lines.readline()
         except (OSError, ValueError) as error:
@@ -241,9 +248,7 @@ def _await_info(state: Path, process: subprocess.Popen[bytes], timeout: float) -
             return info
         if process.poll() is not None:
             log = (state / DAEMON_LOG).read_text(errors="replace").strip()
-            raise HostError(
-                f"The simulator did not start: {log.splitlines()[-1] if log else 'no reason given'}"
-            )
+            raise HostError(f"The simulator did not start: {log.splitlines()[-1] if log else 'no reason given'}")
         time.sleep(0.01)
     raise HostError(f"The simulator did not start within {timeout:g} seconds; see {state / DAEMON_LOG}.")
 
@@ -267,19 +272,23 @@ def _running(state: Path) -> dict[str, Any] | None:
     return info
 
 
-def _await_end(pid: int, process: subprocess.Popen[bytes] | None) -> None:
-    if process:
-        if process.stdin:
-            process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        return
-    for _ in range(1000):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
+def _await_end(state: Path, process: subprocess.Popen[bytes] | None) -> None:
+    if process and process.stdin:
+        process.stdin.close()
+    deadline = time.monotonic() + _ANSWER_S
+    while not _lock_free(state):
+        if time.monotonic() > deadline:
+            raise HostError(f"The simulator in {state} does not end; see {state / DAEMON_LOG}.")
         time.sleep(0.01)
+    if process:
+        process.wait(_ANSWER_S)
+
+
+def _lock_free(state: Path) -> bool:
+    """The simulator holds the lock as long as it lives, whoever its parent is."""
+    with (state / LOCK_FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -23,7 +23,7 @@ from PIL import Image
 from host_tools.sim.bus import BusServer
 from host_tools.sim.camera import Scene, View
 from host_tools.sim.card import Card
-from host_tools.sim.control import CONSOLE_FILE, INFO_FILE, TTY_FILE
+from host_tools.sim.control import CONSOLE_FILE, INFO_FILE, LOCK_FILE, TTY_FILE
 from host_tools.sim.panel import PanelSpec
 from host_tools.sim.relay import Relay
 from host_tools.sim.world import World
@@ -146,7 +146,7 @@ class ControlServer:
 
 def serve(state: Path, heap: str, *, tty: bool, until_eof: bool) -> None:
     """Runs until asked to stop, SIGTERM, or with `until_eof` the end of standard input."""
-    lock = (state / "lock").open("w")
+    lock = (state / LOCK_FILE).open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -15,4 +15,4 @@ class VirtualCamera:
         try:
             self._bus.call_into(wire.CAMERA, buf)
         except HalError as error:
-            raise CameraError(str(error))  # noqa: B904  MicroPython does not chain exceptions
+            raise CameraError(str(error))
