@@ -20,8 +20,12 @@ except ImportError:
         def encrypt(self, data) -> bytes:
             return self._make.encryptor().update(bytes(data))
 
-        def decrypt(self, data) -> bytes:
-            return self._make.decryptor().update(bytes(data))
+        def decrypt(self, data, out=None) -> bytes:
+            plain = self._make.decryptor().update(bytes(data))
+            if out is None:
+                return plain
+            out[:] = plain
+            return out
 
 
 _ECB = const(1)
@@ -36,6 +40,11 @@ def cbc_encrypt(key, iv, data) -> bytes:
 
 def cbc_decrypt(key, iv, data) -> bytes:
     return _cipher(key, _CBC, iv).decrypt(data)
+
+
+def cbc_decrypt_in_place(key, iv, data: bytearray) -> None:
+    """For plaintexts that shall be zeroed after use."""
+    _cipher(key, _CBC, iv).decrypt(data, data)
 
 
 def _double(block: int) -> int:

@@ -5,8 +5,8 @@ Sealed bytes: iv (16) | ciphertext (a multiple of 16) | HMAC-SHA256 over aad | i
 
 from firmware.base.compat import const
 from firmware.base.errors import AuthError
-from firmware.crypto.aes import cbc_decrypt, cbc_encrypt
-from firmware.crypto.hmac import constant_time_eq, hmac_sha256
+from firmware.crypto.aes import cbc_decrypt_in_place, cbc_encrypt
+from firmware.crypto.hmac import constant_time_eq, hmac_sha256, zero
 
 _IV_BYTES = const(16)
 _TAG_BYTES = const(32)
@@ -26,20 +26,22 @@ def seal(enc_key, mac_key, iv, plaintext, aad) -> bytes:
     for i in range(len(plaintext), len(padded)):
         padded[i] = fill
     ciphertext = cbc_encrypt(enc_key, iv, padded)
-    for i in range(len(padded)):
-        padded[i] = 0
+    zero(padded)
     return bytes(iv) + ciphertext + hmac_sha256(mac_key, aad, iv, ciphertext)
 
 
-def open_sealed(enc_key, mac_key, sealed, aad) -> bytes:
-    """The plaintext; AuthError when anything of `sealed` or `aad` is not what was sealed."""
+def open_sealed(enc_key, mac_key, sealed, aad) -> bytearray:
+    """The plaintext, for the caller to zero; AuthError when `sealed` or `aad` is not what was sealed."""
     if len(sealed) < OVERHEAD_BYTES + 16 or len(sealed) % 16:
         raise AuthError("The sealed data has a wrong length.")
     body = memoryview(sealed)[:-_TAG_BYTES]
     if not constant_time_eq(hmac_sha256(mac_key, aad, body), sealed[-_TAG_BYTES:]):
         raise AuthError("The seal does not hold.")
-    plain = cbc_decrypt(enc_key, bytes(body[:_IV_BYTES]), body[_IV_BYTES:])
-    fill = plain[-1]
+    padded = bytearray(body[_IV_BYTES:])
+    cbc_decrypt_in_place(enc_key, bytes(body[:_IV_BYTES]), padded)
+    fill = padded[-1]
     if not 1 <= fill <= 16:
         raise AuthError("The padding does not hold.")
-    return plain[:-fill]
+    plain = padded[:-fill]
+    zero(padded)
+    return plain

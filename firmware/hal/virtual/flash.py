@@ -1,7 +1,7 @@
 """The vault's NOR flash on a file: programming only clears bits, erasing sets a 4 KB block, faults on demand.
 
-Each operation is one unbuffered write, so that what was done survives a killed process (SIGKILL) at any moment;
-it is not forced onto the PC's disk (an fsync takes 100 times as long as the operation).
+Each operation is one unbuffered write, so that what was done survives a killed process (SIGKILL) at any
+moment; it is not forced onto the PC's disk (an fsync takes 100 times as long as the operation).
 """
 
 import os
@@ -21,10 +21,10 @@ class PowerCut(BaseException):
 class Faults:
     """What shall go wrong: assign the attributes at any time.
 
-    cut_after   operations (program or erase) that still succeed; the next one raises PowerCut, as do all later
-                ones until `restore()`. None: no cut.
-    torn        function(n) -> n random bytes: the operation cut off leaves each bit it was to change changed or
-                not at random. None: it leaves nothing.
+    cut_after   operations (program or erase) that still succeed; the next one raises PowerCut, as do all
+                later ones of this FileFlash. None: no cut.
+    torn        function(n) -> n random bytes: the operation cut off changes only those of its bits that
+                are 1 here. None: it changes nothing.
     stuck       blocks that ignore an erase silently
     failing     blocks whose erase raises HalError
     operations  how many were done

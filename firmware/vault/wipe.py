@@ -1,0 +1,58 @@
+"""Wipes that finish: intent in the journal, erase, read-back of every byte, closing entry.
+
+A block whose intent is in the journal is out of use, across restarts, until its closing entry is there. When
+it refuses to erase, the failure is logged once, its bits are cleared instead, and each start tries again.
+"""
+
+from firmware.base.errors import EraseFailed
+from firmware.vault.audit import RECEIPT_DUE
+from firmware.vault.receipt import REASONS, reason_code
+from firmware.vault.records import FACE
+
+_NEVER_IN_USE = ("unfinished", "unreadable")
+
+
+class Wiper:
+    def __init__(self, blocks, audit):
+        self._blocks = blocks
+        self._audit = audit
+
+    @property
+    def open_blocks(self):
+        """The blocks whose wipe was begun and is not done."""
+        return self._audit.pending.keys()
+
+    def open_of(self, kind: int, handle) -> list:
+        return [b for b, e in self._audit.pending.items() if (e.record_type, e.handle) == (kind, handle)]
+
+    def begin(self, block: int, kind: int, reason: str, handle) -> None:
+        """From here on the record is gone for good; a block already begun is left as it is."""
+        if block not in self._audit.pending:
+            due = RECEIPT_DUE if kind == FACE and reason not in _NEVER_IN_USE else 0
+            self._audit.intend(block, kind, reason_code(reason), handle, due, self._blocks.digest(block))
+
+    def finish(self, block: int):
+        """The closing audit Entry; EraseFailed when the block resists."""
+        try:
+            self._blocks.erase(block)
+        except EraseFailed:
+            if block not in self._audit.failed:
+                self._audit.failure(block)
+            self._blocks.scrub(block)
+            raise
+        return self._audit.done(block)
+
+    def resume(self) -> int:
+        """Tries every open wipe; how many could be finished."""
+        finished = 0
+        for block in list(self.open_blocks):
+            try:
+                self.finish(block)
+                finished += 1
+            except EraseFailed:
+                pass  # logged; it stays out of use
+        return finished
+
+
+def receipt_due(entry) -> bool:
+    return entry.kind == "erase_done" and bool(entry.flags & RECEIPT_DUE) and entry.reason in REASONS
