@@ -1,8 +1,11 @@
-"""Plans the panel's activation arena: where each tensor lies, in how little memory, without any two live ones in conflict.
+"""Plans the panel's activation arena: where each tensor lies, in how little memory, without any two live
+ones in conflict.
 
-An operator's output may lie over an input that dies there if it only ever writes where the input has been read (row by row, see
-firmware/nn/pack.py); `_most_overlap` is that condition. Planning is a greedy placement, improved by seeded local search.
+An operator's output may lie over an input that dies there if it only ever writes where the input has been
+read (row by row, see firmware/nn/pack.py); `_most_overlap` is that condition. Planning is a greedy
+placement, improved by seeded local search.
 """
+
 from __future__ import annotations
 
 import random
@@ -17,7 +20,9 @@ _SEARCH_STEPS = 400
 
 @dataclass(frozen=True)
 class Layout:
-    """A tensor in memory. border: pixels above, left, below, right; lead: bytes from its start to pixel (0, 0)."""
+    """A tensor in memory. border: pixels above, left, below, right; lead: bytes from its start to pixel (0,
+    0).
+    """
 
     border: tuple[int, int, int, int]
     lead: int
@@ -94,7 +99,9 @@ def _clashes(graph: Graph, layouts: dict[str, Layout]) -> dict[str, dict[str, _C
 
 
 def _most_overlap(graph: Graph, layouts: dict[str, Layout], op: Op, name: str) -> int:
-    """The largest start of op's output, relative to its dying input `name`, at which no unread input is overwritten."""
+    """The largest start of op's output, relative to its dying input `name`, at which no unread input is
+    overwritten.
+    """
     source, out = layouts[name], layouts[op.output]
     if op.kind in ("fc", "avgpool"):
         return -out.size
@@ -105,22 +112,26 @@ def _most_overlap(graph: Graph, layouts: dict[str, Layout], op: Op, name: str) -
         above, left = same_padding(rows, op.stride)[0], same_padding(columns, op.stride)[0]
     row_bytes = 0 if op.kind == "add" else width * channels
     room = min(
-        source.lead + (y * op.stride - above) * source.pitch - left * graph.tensors[name].shape[2]
+        source.lead
+        + (y * op.stride - above) * source.pitch
+        - left * graph.tensors[name].shape[2]
         - (out.lead + y * out.pitch + row_bytes)
-        for y in range(height))
+        for y in range(height)
+    )
     return room // _ALIGN * _ALIGN
 
 
 def _place(order: list[str], layouts: dict[str, Layout], clashes: dict[str, dict[str, _Clash]]) -> dict[str, int]:
     offsets: dict[str, int] = {}
     for name in order:
-        blocked = sorted((offsets[other] + clash.low, offsets[other] + clash.high)
-                         for other, clash in _against(name, clashes, offsets))
+        blocked = sorted(
+            (offsets[other] + clash.low, offsets[other] + clash.high)
+            for other, clash in _against(name, clashes, offsets)
+        )
         at = 0
-        for low, high in blocked:
+        for low, high in blocked:  # sorted by lower end, so one pass suffices
             if low < at < high:
                 at = high
-        # Sorted by lower end, one pass suffices: a later interval that covered an earlier `at` has not been passed yet.
         offsets[name] = at
     return offsets
 

@@ -1,4 +1,7 @@
-"""`python -m models.bench`: the panel's kernels on this PC beside TFLite's reference and optimised ones, same .tflite, same run."""
+"""`python -m models.bench`: the panel's kernels on this PC beside TFLite's reference and optimised ones,
+same .tflite, same run.
+"""
+
 from __future__ import annotations
 
 import argparse
@@ -23,7 +26,8 @@ from firmware.nn.timing import profile
 model = Model(sys.argv[1])
 pixels = open(sys.argv[2], "rb").read()
 total, ops = profile(model, pixels, int(sys.argv[3]))
-print(json.dumps({"total_us": total, "ops_us": ops, "arena_bytes": model.arena_bytes, "pack_bytes": model.pack_bytes}))
+sizes = {"arena_bytes": model.arena_bytes, "pack_bytes": model.pack_bytes}
+print(json.dumps(dict(sizes, total_us=total, ops_us=ops)))
 """
 
 
@@ -48,8 +52,10 @@ def bench(pack: Path, tflite: Path, runs: int) -> dict:
         "tflite_optimised_ms": _run_tflite(tflite, pixels, runs, "BUILTIN"),
         "panel_mmac_per_s": round(sum(macs) / panel["total_us"], 1),
         "by_kind": _by_kind([op.kind for op in tables.ops], macs, panel["ops_us"]),
-        "ops": [{"kind": op.kind, "mmac": count / 1e6, "ms": us / 1e3, "mmac_per_s": round(count / max(us, 1), 1)}
-                for op, count, us in zip(tables.ops, macs, panel["ops_us"], strict=True)],
+        "ops": [
+            {"kind": op.kind, "mmac": count / 1e6, "ms": us / 1e3, "mmac_per_s": round(count / max(us, 1), 1)}
+            for op, count, us in zip(tables.ops, macs, panel["ops_us"], strict=True)
+        ],
     }
 
 
@@ -59,8 +65,14 @@ def _run_panel(pack: Path, pixels: np.ndarray, runs: int) -> dict:
     script = image.with_suffix(".py")
     script.write_text(_PANEL)
     try:
-        done = subprocess.run([micropython(), str(script), str(pack), str(image), str(runs)], capture_output=True, text=True,
-                              timeout=600, check=True, env=dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen"))
+        done = subprocess.run(
+            [micropython(), str(script), str(pack), str(image), str(runs)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=True,
+            env=dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen"),
+        )
     finally:
         image.unlink()
         script.unlink()
@@ -91,24 +103,39 @@ def _by_kind(kinds: list[str], macs: list[int], times: list[int]) -> dict:
     for kind in dict.fromkeys(kinds):
         mine = [i for i, k in enumerate(kinds) if k == kind]
         count, us = sum(macs[i] for i in mine), sum(times[i] for i in mine)
-        table[kind] = {"ops": len(mine), "mmac": round(count / 1e6, 3), "ms": us / 1e3, "mmac_per_s": round(count / max(us, 1), 1)}
+        table[kind] = {
+            "ops": len(mine),
+            "mmac": round(count / 1e6, 3),
+            "ms": us / 1e3,
+            "mmac_per_s": round(count / max(us, 1), 1),
+        }
     return table
 
 
 def _print_table(row: dict) -> None:
     print(f"{row['network']}: {row['mmac']} MMAC, pack {row['pack_bytes']:,} B, arena {row['arena_bytes']:,} B")
-    print(f"  panel {row['panel_ms']:.1f} ms ({row['panel_mmac_per_s']:.0f} MMAC/s), "
-          f"TFLite reference {row['tflite_reference_ms']:.1f} ms, optimised {row['tflite_optimised_ms']:.1f} ms")
+    print(
+        f"  panel {row['panel_ms']:.1f} ms ({row['panel_mmac_per_s']:.0f} MMAC/s), "
+        f"TFLite reference {row['tflite_reference_ms']:.1f} ms, optimised {row['tflite_optimised_ms']:.1f} ms"
+    )
     for kind, part in row["by_kind"].items():
-        print(f"  {kind:8} {part['ops']:3} ops {part['mmac']:9.3f} MMAC {part['ms']:8.2f} ms {part['mmac_per_s']:8.1f} MMAC/s")
+        print(
+            f"  {kind:8} {part['ops']:3} ops {part['mmac']:9.3f} MMAC"
+            f" {part['ms']:8.2f} ms {part['mmac_per_s']:8.1f} MMAC/s"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables, with a row per operator")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object instead of tables, with a row per operator"
+    )
     options = parser.parse_args()
-    rows = [bench(*(ROOT / "models" / name / f"{name}.{kind}" for kind in ("pack", "tflite")), options.runs) for name in NETWORKS]
+    rows = [
+        bench(*(ROOT / "models" / name / f"{name}.{kind}" for kind in ("pack", "tflite")), options.runs)
+        for name in NETWORKS
+    ]
     if options.json:
         print(json.dumps({"networks": rows}))
         return

@@ -1,10 +1,11 @@
 """A quantised network between training and the panel: what the exporters write and every writer reads.
 
-Maps are height x width x channel, batch 1, int8. All scales are powers of two, so that s_in * s_w / s_out = 2**-shift and
-requantisation is a shift. A zero point is -128 (after ReLU, and the image: real = pixel / 256) or 0 (linear outputs).
-Weight shapes: conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc [Nin, Nout] (Nin counts height, width, channel).
-Padding is TensorFlow's SAME.
+Maps are height x width x channel, batch 1, int8. All scales are powers of two, so that s_in * s_w / s_out =
+2**-shift and requantisation is a shift. A zero point is -128 (after ReLU, and the image: real = pixel /
+256) or 0 (linear outputs). Weight shapes: conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc
+[Nin, Nout] (Nin counts height, width, channel). Padding is TensorFlow's SAME.
 """
+
 from __future__ import annotations
 
 import math
@@ -15,8 +16,8 @@ import numpy as np
 KINDS = ("conv3x3", "conv1x1", "dw3x3", "fc", "add", "avgpool")
 WEIGHTED = ("conv3x3", "conv1x1", "dw3x3", "fc")
 MIN_SHIFT, MAX_SHIFT = 2, 24
-LANE_MAX = 2**19 - 1            # a 20-bit lane of the ESP32-S3's QACC
-ACCUMULATOR_MAX = 2**27         # what the portable kernels leave room for beside their offsets
+LANE_MAX = 2**19 - 1  # a 20-bit lane of the ESP32-S3's QACC
+ACCUMULATOR_MAX = 2**27  # what the portable kernels leave room for beside their offsets
 MAX_FC_INPUTS = 16384
 
 
@@ -77,18 +78,22 @@ class Graph:
     @property
     def weight_bytes(self) -> int:
         """Weights and biases as the pack stores them."""
-        return sum(op.weights.size + 4 * op.bias.size for op in self.ops if op.weights is not None and op.bias is not None)
+        return sum(
+            op.weights.size + 4 * op.bias.size for op in self.ops if op.weights is not None and op.bias is not None
+        )
 
     def expose_all(self) -> Graph:
-        """The same network with every operator's result as an output, in order: the way to compare layer by layer (TFLite's own
-        preserve-all option still lets an in-place add overwrite its input)."""
+        """The same network with every operator's result as an output, in order: the way to compare layer by
+        layer (TFLite's own preserve-all option still lets an in-place add overwrite its input).
+        """
         return replace(self, outputs=[op.output for op in self.ops])
 
     def accumulators(self) -> list[dict]:
         """Per weighted operator, the largest magnitude its accumulator can pass through.
 
-        `unsigned`: activations as 0..255 minus the zero point, bias included. `lane`: activations as int8 with the zero point and
-        the rounding constant folded into the bias, which is how a 20-bit vector lane sees them; `fits20` judges that one.
+        `unsigned`: activations as 0..255 minus the zero point, bias included. `lane`: activations as int8
+        with the zero point and the rounding constant folded into the bias, which is how a 20-bit vector
+        lane sees them; `fits20` judges that one.
         """
         report = []
         for op in self.ops:
@@ -113,8 +118,10 @@ class Graph:
     def validate(self) -> None:
         """Raises GraphError for anything the runtime would have to round, guess or special-case."""
         image = self.tensors[self.input]
-        _require(image.shape[2] == 1 and image.scale == 2.0**-8 and image.zero_point == -128,
-                 f"{image.name}: the input must be a grey image of scale 2**-8 and zero point -128")
+        _require(
+            image.shape[2] == 1 and image.scale == 2.0**-8 and image.zero_point == -128,
+            f"{image.name}: the input must be a grey image of scale 2**-8 and zero point -128",
+        )
         known = {self.input}
         for op in self.ops:
             _require(op.kind in KINDS, f"{op.output}: unknown operator {op.kind}")
@@ -123,7 +130,10 @@ class Graph:
             _check_tensor(self.tensors[op.output])
             _CHECKS[op.kind](self, op)
             known.add(op.output)
-        _require(bool(self.outputs) and set(self.outputs) <= known - {self.input}, "an output that no operator makes")
+        _require(
+            bool(self.outputs) and set(self.outputs) <= known - {self.input},
+            "an output that no operator makes",
+        )
         unused = known - set(self.outputs) - {name for op in self.ops for name in op.inputs}
         _require(not unused, f"computed and never used: {sorted(unused)}")
 
@@ -161,11 +171,18 @@ def _check_weighted(graph: Graph, op: Op, weight_shape: tuple[int, ...], out_sha
     out = graph.tensors[op.output]
     _require(len(op.inputs) == 1, f"{op.output}: one input expected")
     _require(out.shape == out_shape, f"{op.output}: shape {out.shape}, expected {out_shape}")
-    _require(op.weights is not None and op.weights.shape == weight_shape and op.weights.dtype == np.int8,
-             f"{op.output}: int8 weights of shape {weight_shape} expected")
-    _require(int(op.weights.min()) >= -127, f"{op.output}: a weight of -128; TFLite's symmetric range starts at -127")
-    _require(op.bias is not None and op.bias.shape == (out_shape[2],) and op.bias.dtype == np.int32,
-             f"{op.output}: int32 bias of {out_shape[2]} expected")
+    _require(
+        op.weights is not None and op.weights.shape == weight_shape and op.weights.dtype == np.int8,
+        f"{op.output}: int8 weights of shape {weight_shape} expected",
+    )
+    _require(
+        int(op.weights.min()) >= -127,
+        f"{op.output}: a weight of -128; TFLite's symmetric range starts at -127",
+    )
+    _require(
+        op.bias is not None and op.bias.shape == (out_shape[2],) and op.bias.dtype == np.int32,
+        f"{op.output}: int32 bias of {out_shape[2]} expected",
+    )
     _require(op.w_scale is not None, f"{op.output}: no weight scale")
     shift = graph.shift(op)
     _require(MIN_SHIFT <= shift <= MAX_SHIFT, f"{op.output}: shift {shift}, allowed {MIN_SHIFT}..{MAX_SHIFT}")
@@ -181,8 +198,12 @@ def _check_window(graph: Graph, op: Op) -> None:
     _require(not first or channels == 1, f"{op.output}: conv3x3 is for the one-channel input")
     _require(first or channels % 16 == 0, f"{op.output}: {channels} channels")
     cout = graph.tensors[op.output].shape[2] if first else channels
-    _check_weighted(graph, op, (3, 3, 1, cout) if first else (3, 3, channels),
-                    (same_size(height, op.stride), same_size(width, op.stride), cout))
+    _check_weighted(
+        graph,
+        op,
+        (3, 3, 1, cout) if first else (3, 3, channels),
+        (same_size(height, op.stride), same_size(width, op.stride), cout),
+    )
 
 
 def _check_conv1x1(graph: Graph, op: Op) -> None:
@@ -202,11 +223,17 @@ def _check_fc(graph: Graph, op: Op) -> None:
 def _check_unweighted(graph: Graph, op: Op, count: int, out_shape: tuple[int, int, int]) -> None:
     out = graph.tensors[op.output]
     _require(len(op.inputs) == count, f"{op.output}: {count} inputs expected")
-    _require(op.weights is None and op.bias is None and op.stride == 1, f"{op.output}: weights or stride on {op.kind}")
+    _require(
+        op.weights is None and op.bias is None and op.stride == 1,
+        f"{op.output}: weights or stride on {op.kind}",
+    )
     _require(out.shape == out_shape, f"{op.output}: shape {out.shape}, expected {out_shape}")
     for name in op.inputs:
         source = graph.tensors[name]
-        _require((source.scale, source.zero_point) == (out.scale, out.zero_point), f"{op.output}: {op.kind} changes the scale")
+        _require(
+            (source.scale, source.zero_point) == (out.scale, out.zero_point),
+            f"{op.output}: {op.kind} changes the scale",
+        )
 
 
 def _check_add(graph: Graph, op: Op) -> None:
@@ -219,5 +246,11 @@ def _check_avgpool(graph: Graph, op: Op) -> None:
     _check_unweighted(graph, op, 1, (1, 1, graph.tensors[op.inputs[0]].shape[2]))
 
 
-_CHECKS = {"conv3x3": _check_window, "dw3x3": _check_window, "conv1x1": _check_conv1x1, "fc": _check_fc,
-           "add": _check_add, "avgpool": _check_avgpool}
+_CHECKS = {
+    "conv3x3": _check_window,
+    "dw3x3": _check_window,
+    "conv1x1": _check_conv1x1,
+    "fc": _check_fc,
+    "add": _check_add,
+    "avgpool": _check_avgpool,
+}

@@ -1,4 +1,5 @@
-"""Writes a graph as the panel's model pack (the format stands in firmware/nn/pack.py), arena plan included."""
+"""Writes a graph as the panel's model pack (format: firmware/nn/pack.py), arena plan included."""
+
 from __future__ import annotations
 
 import hashlib
@@ -33,9 +34,26 @@ def write_pack(graph: Graph, arena_limit: int = ARENA_LIMIT) -> bytes:
     total = form.HEADER_BYTES + len(body)
 
     def header(digest: bytes) -> bytes:
-        return struct.pack(form.HEADER, form.MAGIC, form.FORMAT, form.HEADER_BYTES, total, plan.arena_bytes, digest,
-                           model_id(graph), len(names), len(graph.ops), names.index(graph.input), len(graph.outputs),
-                           at_tensors, at_ops, at_outputs, at_meta, len(meta), at_weights)
+        return struct.pack(
+            form.HEADER,
+            form.MAGIC,
+            form.FORMAT,
+            form.HEADER_BYTES,
+            total,
+            plan.arena_bytes,
+            digest,
+            model_id(graph),
+            len(names),
+            len(graph.ops),
+            names.index(graph.input),
+            len(graph.outputs),
+            at_tensors,
+            at_ops,
+            at_outputs,
+            at_meta,
+            len(meta),
+            at_weights,
+        )
 
     return header(form.digest(header(bytes(32)) + body)) + body
 
@@ -45,8 +63,10 @@ def model_id(graph: Graph) -> bytes:
     sha = hashlib.sha256()
     for op in graph.ops:
         names = [*op.inputs, op.output]
-        tensors = [(graph.tensors[name].shape, exponent(graph.tensors[name].scale), graph.tensors[name].zero_point)
-                   for name in names]
+        tensors = [
+            (graph.tensors[name].shape, exponent(graph.tensors[name].scale), graph.tensors[name].zero_point)
+            for name in names
+        ]
         sha.update(repr((op.kind, names, op.stride, tensors, exponent(op.w_scale or 1.0))).encode())
         if op.weights is not None and op.bias is not None:
             sha.update(np.ascontiguousarray(op.weights).tobytes() + op.bias.astype("<i4").tobytes())
@@ -55,16 +75,35 @@ def model_id(graph: Graph) -> bytes:
 
 
 def _meta(graph: Graph) -> dict:
-    outputs = [{"name": name, "shape": list(graph.tensors[name].shape), "exponent": exponent(graph.tensors[name].scale)}
-               for name in graph.outputs]
-    return {"version": 1, **graph.meta, "name": graph.name, "outputs": outputs, "macs": graph.macs,
-            "weights_bytes": graph.weight_bytes}
+    outputs = [
+        {
+            "name": name,
+            "shape": list(graph.tensors[name].shape),
+            "exponent": exponent(graph.tensors[name].scale),
+        }
+        for name in graph.outputs
+    ]
+    return {
+        "version": 1,
+        **graph.meta,
+        "name": graph.name,
+        "outputs": outputs,
+        "macs": graph.macs,
+        "weights_bytes": graph.weight_bytes,
+    }
 
 
 def _tensor_record(graph: Graph, plan: Plan, name: str) -> bytes:
     tensor, layout = graph.tensors[name], plan.layouts[name]
-    return struct.pack(form.TENSOR, *tensor.shape, *layout.border, tensor.zero_point, exponent(tensor.scale),
-                       plan.offsets[name] + layout.lead, layout.pitch)
+    return struct.pack(
+        form.TENSOR,
+        *tensor.shape,
+        *layout.border,
+        tensor.zero_point,
+        exponent(tensor.scale),
+        plan.offsets[name] + layout.lead,
+        layout.pitch,
+    )
 
 
 def _ops(graph: Graph, names: list[str], at_weights: int) -> tuple[bytes, bytes]:
@@ -83,13 +122,28 @@ def _ops(graph: Graph, names: list[str], at_weights: int) -> tuple[bytes, bytes]
             weights, bias = store(kernel_layout(op).tobytes()), store(op.bias.astype("<i4").tobytes())
         indices = [names.index(name) for name in op.inputs]
         second = indices[1] if len(indices) > 1 else form.NONE
-        records.append(struct.pack(form.OP, form.KINDS.index(op.kind), op.stride, shift, 0, indices[0], second,
-                                   names.index(op.output), 0, weights, bias))
+        records.append(
+            struct.pack(
+                form.OP,
+                form.KINDS.index(op.kind),
+                op.stride,
+                shift,
+                0,
+                indices[0],
+                second,
+                names.index(op.output),
+                0,
+                weights,
+                bias,
+            )
+        )
     return b"".join(records), bytes(blobs)
 
 
 def kernel_layout(op: Op) -> np.ndarray:
-    """Weights as the kernels read them: blocks of 16 output channels, or channels last for the depthwise operator."""
+    """Weights as the kernels read them: blocks of 16 output channels, or channels last for the depthwise
+    operator.
+    """
     weights = op.weights
     assert weights is not None
     if op.kind == "dw3x3":

@@ -1,4 +1,5 @@
-"""Writes a graph as an ordinary int8 .tflite file. Needs ai-edge-litert for the schema (the `train` extra)."""
+"""Writes a graph as an ordinary int8 .tflite file. Needs ai-edge-litert for the schema (`train` extra)."""
+
 from __future__ import annotations
 
 import flatbuffers
@@ -9,8 +10,12 @@ from models.graph import Graph, Op, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
 _BUILTINS = {
-    "conv3x3": ("CONV_2D", 3), "conv1x1": ("CONV_2D", 3), "dw3x3": ("DEPTHWISE_CONV_2D", 3),
-    "fc": ("FULLY_CONNECTED", 4), "add": ("ADD", 2), "avgpool": ("AVERAGE_POOL_2D", 2),
+    "conv3x3": ("CONV_2D", 3),
+    "conv1x1": ("CONV_2D", 3),
+    "dw3x3": ("DEPTHWISE_CONV_2D", 3),
+    "fc": ("FULLY_CONNECTED", 4),
+    "add": ("ADD", 2),
+    "avgpool": ("AVERAGE_POOL_2D", 2),
 }
 
 
@@ -46,10 +51,20 @@ class _Writer:
         return model
 
     def _activation(self, tensor: Tensor) -> int:
-        return self._tensor(tensor.name, (1, *tensor.shape), schema.TensorType.INT8, [tensor.scale], [tensor.zero_point])
+        return self._tensor(
+            tensor.name, (1, *tensor.shape), schema.TensorType.INT8, [tensor.scale], [tensor.zero_point]
+        )
 
-    def _tensor(self, name: str, shape, kind: int, scales: list[float], zeros: list[int], data: np.ndarray | None = None,
-                axis: int = 0) -> int:
+    def _tensor(
+        self,
+        name: str,
+        shape,
+        kind: int,
+        scales: list[float],
+        zeros: list[int],
+        data: np.ndarray | None = None,
+        axis: int = 0,
+    ) -> int:
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, [int(n) for n in shape], kind
         quant = schema.QuantizationParametersT()
@@ -79,14 +94,27 @@ class _Writer:
 
     def _parameters(self, op: Op) -> list[int]:
         weights, axis = _weights(op)
-        channels = 1 if op.kind == "fc" else op.bias.size       # convolutions read per-channel scales; here all are equal
+        channels = 1 if op.kind == "fc" else op.bias.size  # convolutions read per-channel scales; here all are equal
         scale = op.w_scale
         bias_scale = scale * self.graph.tensors[op.inputs[0]].scale
         return [
-            self._tensor(op.output + "/weights", weights.shape, schema.TensorType.INT8, [scale] * channels, [0] * channels,
-                         weights, axis),
-            self._tensor(op.output + "/bias", op.bias.shape, schema.TensorType.INT32, [bias_scale] * channels, [0] * channels,
-                         op.bias.astype("<i4")),
+            self._tensor(
+                op.output + "/weights",
+                weights.shape,
+                schema.TensorType.INT8,
+                [scale] * channels,
+                [0] * channels,
+                weights,
+                axis,
+            ),
+            self._tensor(
+                op.output + "/bias",
+                op.bias.shape,
+                schema.TensorType.INT32,
+                [bias_scale] * channels,
+                [0] * channels,
+                op.bias.astype("<i4"),
+            ),
         ]
 
 

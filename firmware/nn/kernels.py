@@ -1,18 +1,24 @@
 """The kernels a machine runs. Every set is a module with the same functions; results are equal bit for bit.
 
     prepare(pack, weights, bias, taps, cout, group, zero, rounding)
-                                        once per operator after loading: rewrite weights (int8) and biases (int32) in place as the
-                                        set likes them; the pack's layouts stand in firmware/nn/pack.py
+        once per operator after loading: rewrite its weights (int8) and biases (int32) in place as the set
+        likes them. The pack's layouts stand in firmware/nn/pack.py; zero: the input's zero point + 128;
+        rounding: what a ReLU's bias takes up so that (sum + bias) >> shift is TFLite's rounding
     conv3x3, conv1x1, dw3x3, add, avgpool (arena, pack, 0, record)
-                                        one whole operator; a fully connected layer is a conv1x1 of one pixel
-    fill(arena, border)                 a tensor's border, after its operator has run
-    load(arena, pixels, record)         8-bit grey into the input tensor
-    store(arena, out, record)           a tensor as int8, without its border
-    clear(buffer, n)                    n zero bytes
+        one whole operator; a fully connected layer is a conv1x1 of one pixel
+    fill(arena, border)
+        a tensor's border, after its operator has run
+    load(arena, pixels, record)
+        8-bit grey into the input tensor
+    store(arena, out, record)
+        a tensor as int8, without its border
+    clear(buffer, n)
+        n zero bytes
 
-`record` and `border` are array("i"), made once by firmware/nn/model.py; how activations are encoded in the arena is the set's own
-affair as long as `load`, `fill` and `store` agree. Arena, pack and every tensor start are 16-byte aligned. Kernels neither allocate
-nor check: model.py has checked the pack. Row order as the arena plan demands (firmware/nn/pack.py).
+`record` and `border` are array("i"), made once by firmware/nn/model.py; how activations are encoded in the
+arena is the set's own affair as long as `load`, `fill` and `store` agree. Arena, pack and every tensor
+start are 16-byte aligned. Kernels neither allocate nor check: model.py has checked the pack. Row order as
+the arena plan demands (firmware/nn/pack.py).
 """
 
 

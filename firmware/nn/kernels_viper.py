@@ -1,12 +1,15 @@
-"""Portable kernels in viper, right on 32-bit and on 64-bit builds. The interface they implement stands in firmware/nn/kernels.py.
+# ruff: noqa: F821 (ptr8 and ptr32 are viper's)
+"""Portable kernels in viper, right on 32-bit and on 64-bit builds. The interface they implement stands in
+firmware/nn/kernels.py.
 
-A viper byte load is unsigned, so everything here is: activations are kept as u = q + 128, weights as w + 128 (flipped in place by
-`prepare`). Then sum(w * u) = sum((w + 128) * u) - 128 * sum(u), and sum(u) is shared by all outputs of a pixel. A bias word holds
-bias - zero * sum(w) + _LIFT, plus the rounding constant where the output is a ReLU's; _LIFT keeps it non-negative, because a 64-bit
-build does not sign-extend 32-bit loads. It goes again with the pixel's correction.
+A viper byte load is unsigned, so everything here is: activations are kept as u = q + 128, weights as w +
+128 (flipped in place by `prepare`). Then sum(w * u) = sum((w + 128) * u) - 128 * sum(u), and sum(u) is
+shared by all outputs of a pixel. A bias word holds bias - zero * sum(w) + _LIFT, plus the rounding constant
+where the output is a ReLU's; _LIFT keeps it non-negative, because a 64-bit build does not sign-extend
+32-bit loads. It goes again with the pixel's correction.
 
-The inner loops are written for viper's register allocation: the first three arguments live in registers, `s = w[i] * x[j] + s`
-needs no spill, and constant indices fold into the load.
+The inner loops are written for viper's register allocation: the first three arguments live in registers, `s
+= w[i] * x[j] + s` needs no spill, and constant indices fold into the load.
 """
 
 import micropython
@@ -38,9 +41,11 @@ _ZERO = const(17)
 
 @micropython.viper
 def prepare(pack: ptr8, weights: int, bias: int, taps: int, cout: int, group: int, zero: int, rounding: int):
-    """Turns one operator's weights and biases into this module's form. Blocks of `group` channels, [cout / group][taps][group].
+    """Turns one operator's weights and biases into this module's form. Blocks of `group` channels, [cout /
+    group][taps][group].
 
-    zero: the input's zero point + 128. Not idempotent: once per pack buffer."""
+    zero: the input's zero point + 128. Not idempotent: once per pack buffer.
+    """
     biases = ptr32(int(pack) + bias)
     w = ptr8(int(pack) + weights)
     at = 0
@@ -340,10 +345,7 @@ def avgpool(x: ptr8, o: ptr8, s: int, rec: ptr32):
                 x = ptr8(int(x) + c)
                 n -= 1
             row += 1
-        if s < 0:
-            s = 0 - (count // 2 - s) // count
-        else:
-            s = (s + count // 2) // count
+        s = 0 - (count // 2 - s) // count if s < 0 else (s + count // 2) // count
         o[channel] = s + 128
         channel += 1
 
@@ -380,7 +382,9 @@ def store(arena: ptr8, out: ptr8, rec: ptr32):
 
 @micropython.viper
 def fill(arena: ptr8, border: ptr32):
-    """Writes a border's zero point. border: value + 128, count of runs, then per run start, bytes, gap, repeats."""
+    """Writes a border's zero point. border: value + 128, count of runs, then per run start, bytes, gap,
+    repeats.
+    """
     value = border[0]
     runs = border[1]
     run = ptr32(int(border) + 8)

@@ -1,9 +1,9 @@
 """A network on the panel: open a pack, load an image, run, read the outputs.
 
-    model = Model("/models/detector.mnnp")
-    model.load(pixels)              # 8-bit grey, width x height of model.input_shape
-    model.run()                     # or: for _ in model.steps(): yield to others between operators
-    boxes = model.outputs[0]        # memoryview of int8, channel fastest; real = value * 2**-model.output_exponents[0]
+model = Model("/models/detector.mnnp") model.load(pixels)              # 8-bit grey, width x height of
+model.input_shape model.run()                     # or: for _ in model.steps(): yield to others between
+operators boxes = model.outputs[0]        # memoryview of int8, channel fastest; real = value *
+2**-model.output_exponents[0]
 """
 
 import os
@@ -21,7 +21,9 @@ _MAX_FILE = 16 * 1024 * 1024
 class Model:
     """All memory is allocated here; `load`, `run` and iterating over `steps` allocate nothing.
 
-    `load` before every run: the arena plan reuses the input's place. Outputs keep their values until the next run ends."""
+    `load` before every run: the arena plan reuses the input's place. Outputs keep their values until the
+    next run ends.
+    """
 
     def __init__(self, path: str, kernels=None):
         self._kernels = kernels or kernel_sets.best()
@@ -63,13 +65,12 @@ class Model:
 
     def steps(self):
         """Runs one operator per step and yields its index; the outputs are there when it is exhausted."""
-        i = 0
-        for kernel, record, border in self._plan:
+        for i in range(self.op_count):
+            kernel, record, border = self._plan[i]
             kernel(self._arena, self._pack, 0, record)
             if border is not None:
                 self._kernels.fill(self._arena, border)
             yield i
-            i += 1
         self._export()
 
     def wipe(self) -> None:
@@ -83,7 +84,9 @@ class Model:
         return self._ops[i].kind
 
     def read_op(self, i: int) -> bytearray:
-        """What operator `i` made, as int8 without border. Valid between its step and the next; for tests and diagnosis."""
+        """What operator `i` made, as int8 without border. Valid between its step and the next; for tests
+        and diagnosis.
+        """
         tensor = self._tensors[self._ops[i].output]
         out = bytearray(tensor.pixels() * tensor.channels)
         self._kernels.store(self._arena, out, _tensor_record(tensor))
@@ -107,18 +110,61 @@ class Model:
             taps = cin if kind == "conv1x1" else 9
             group = out.channels if kind == "dw3x3" else 16
             rounding = 0 if linear else (1 << (op.shift - 1)) + 1
-            self._kernels.prepare(self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, rounding)
+            self._kernels.prepare(
+                self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, rounding
+            )
         second = self._tensors[op.second] if op.second != NONE else source
-        record = array("i", (
-            start, source.pitch, out.offset, out.pitch, rows, columns, cin, out.channels, op.weights, op.bias, op.shift, linear,
-            second.offset, second.pitch, op.stride, source.height, source.width, out.zero_point + 128))
+        record = array(
+            "i",
+            (
+                start,
+                source.pitch,
+                out.offset,
+                out.pitch,
+                rows,
+                columns,
+                cin,
+                out.channels,
+                op.weights,
+                op.bias,
+                op.shift,
+                linear,
+                second.offset,
+                second.pitch,
+                op.stride,
+                source.height,
+                source.width,
+                out.zero_point + 128,
+            ),
+        )
         return getattr(self._kernels, kind), record, _border(out)
 
 
 def _tensor_record(t) -> array:
     """A record that names `t` both as input and as output, for `load` and `store`."""
-    return array("i", (t.offset, t.pitch, t.offset, t.pitch, t.height, t.width, t.channels, t.channels, 0, 0, 0, 0,
-                       0, 0, 1, t.height, t.width, t.zero_point + 128))
+    return array(
+        "i",
+        (
+            t.offset,
+            t.pitch,
+            t.offset,
+            t.pitch,
+            t.height,
+            t.width,
+            t.channels,
+            t.channels,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            1,
+            t.height,
+            t.width,
+            t.zero_point + 128,
+        ),
+    )
 
 
 def _border(t):
@@ -144,7 +190,7 @@ def _read_aligned(path: str) -> memoryview:
     try:
         size = os.stat(path)[6]
     except OSError:
-        raise PackError("no model pack at " + path)
+        raise PackError("no model pack at " + path) from None
     if size > _MAX_FILE:
         raise PackError("the pack is too large: " + path)
     buffer = _aligned_buffer(size)

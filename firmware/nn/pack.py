@@ -1,4 +1,5 @@
-"""The model pack: one file that holds a network, its arena plan and its weights, used in place in the buffer it was read into.
+"""The model pack: one file that holds a network, its arena plan and its weights, used in place in the
+buffer it was read into.
 
 All integers little-endian, all offsets from the start of the pack. Format 1:
 
@@ -6,22 +7,26 @@ header (96 bytes)
     0  magic "MNNP"          4  u16 format     6  u16 header bytes (96)
     8  u32 total bytes      12  u32 arena bytes
    16  SHA-256 of bytes 0..15 and 48..total
-   48  model id, 8 bytes: the head of a SHA-256 over operators, scales and weights, not over thresholds or other meta
+   48  model id, 8 bytes: the head of a SHA-256 over operators, scales and weights, not over
+       thresholds or other meta
    56  u16 tensors, u16 ops, u16 input tensor, u16 outputs
-   64  u32 offsets of: tensor table, op table, output list (u16 each), JSON meta; u32 meta bytes; u32 weights offset; 8 reserved
+   64  u32 offsets of tensor table, op table, output list (u16 each), JSON meta; u32 meta bytes;
+       u32 offset of the weights; 8 reserved
 tensor record (20 bytes)
-    u16 height, width, channels; u8 border above, left, below, right (pixels); i8 zero point; i8 exponent (scale = 2**-exponent);
-    u32 arena offset of pixel (0, 0); u32 pitch (bytes from row to row)
+    u16 height, width, channels; u8 border above, left, below, right (pixels); i8 zero point;
+    i8 exponent (scale = 2**-exponent); u32 arena offset of pixel (0, 0); u32 pitch (bytes a row)
 op record (20 bytes)
-    u8 kind, stride, shift (s_in * s_w / s_out = 2**-shift), reserved; u16 input, second input (0xFFFF: none), output, reserved;
-    u32 weights, u32 bias (0: none)
+    u8 kind, stride, shift (s_in * s_w / s_out = 2**-shift), reserved;
+    u16 input, second input (0xFFFF: none), output, reserved; u32 weights, u32 bias (0: none)
 weights, each blob 16-byte aligned, signed int8; biases int32
-    conv1x1 [Cout / 16][Cin][16]; fc the same with Cin = height * width * channels; conv3x3 [Cout / 16][9][16]; dw3x3 [9][C]
+    conv1x1 [Cout / 16][Cin][16]; fc the same with Cin = height * width * channels;
+    conv3x3 [Cout / 16][9][16]; dw3x3 [9][C]
 
-A tensor that feeds a 3x3 operator is stored with a border of its zero point, so that kernels have no edge cases (TensorFlow's SAME
-padding). The arena plan may let an operator's output lie over an input that dies there; kernels must then keep this order: rows
-top to bottom, row y written only over input that neither row y nor a later one reads (`add`: element by element). The border of an
-output is filled after its operator has run.
+A tensor that feeds a 3x3 operator is stored with a border of its zero point, so that kernels have no edge
+cases (TensorFlow's SAME padding). The arena plan may let an operator's output lie over an input that dies
+there; kernels must then keep this order: rows top to bottom, row y written only over input that neither row
+y nor a later one reads (`add`: element by element). The border of an output is filled after its operator
+has run.
 """
 
 import hashlib
@@ -49,8 +54,19 @@ _MAX_ARENA = const(1024 * 1024)
 
 class Tensor:
     def __init__(self, fields):
-        (self.height, self.width, self.channels, self.above, self.left, self.below, self.right, self.zero_point, self.exponent,
-         self.offset, self.pitch) = fields
+        (
+            self.height,
+            self.width,
+            self.channels,
+            self.above,
+            self.left,
+            self.below,
+            self.right,
+            self.zero_point,
+            self.exponent,
+            self.offset,
+            self.pitch,
+        ) = fields
 
     def pixels(self) -> int:
         return self.height * self.width
@@ -78,17 +94,23 @@ class Pack:
         at_tensors, at_ops, at_outputs, at_meta, n_meta, self.weights_at = fields[11:17]
         self.total = len(data)
         _require(0 < self.arena_bytes <= _MAX_ARENA)
-        for start, length in ((at_tensors, n_tensors * RECORD_BYTES), (at_ops, n_ops * RECORD_BYTES),
-                              (at_outputs, 2 * n_outputs), (at_meta, n_meta)):
-            _require(HEADER_BYTES <= start and start + length <= self.total)
-        self.tensors = [Tensor(struct.unpack_from(TENSOR, data, at_tensors + i * RECORD_BYTES)) for i in range(n_tensors)]
+        for start, length in (
+            (at_tensors, n_tensors * RECORD_BYTES),
+            (at_ops, n_ops * RECORD_BYTES),
+            (at_outputs, 2 * n_outputs),
+            (at_meta, n_meta),
+        ):
+            _require(start >= HEADER_BYTES and start + length <= self.total)
+        self.tensors = [
+            Tensor(struct.unpack_from(TENSOR, data, at_tensors + i * RECORD_BYTES)) for i in range(n_tensors)
+        ]
         self.ops = [Op(struct.unpack_from(OP, data, at_ops + i * RECORD_BYTES)) for i in range(n_ops)]
         self.outputs = struct.unpack_from("<%dH" % n_outputs, data, at_outputs)
         _require(self.input < n_tensors and n_outputs > 0 and max(self.outputs) < n_tensors)
         try:
             self.meta = json.loads(bytes(data[at_meta : at_meta + n_meta]).decode())
         except ValueError:
-            raise PackError("the pack's description is no JSON")
+            raise PackError("the pack's description is no JSON") from None
         for tensor in self.tensors:
             self._check_tensor(tensor)
         for op in self.ops:

@@ -1,6 +1,8 @@
+# ruff: noqa: F821 (ptr8 is viper's)
 """Grey images, 8 bit, row-major, width w and height h, in the caller's buffers. Nothing is allocated.
 
-host_tools/vision/image.py is the twin in numpy; the definitions below hold for both, and a test compares them byte for byte.
+host_tools/vision/image.py is the twin in numpy; the definitions below hold for both, and a test compares
+them byte for byte.
 """
 
 import micropython
@@ -21,12 +23,13 @@ def half2x2(src: ptr8, dst: ptr8, w: int, h: int):
 
 
 def warp(src, w: int, h: int, dst, n: int, transform) -> None:
-    """Samples src at u = a*x - b*y + tx, v = b*x + a*y + ty for each pixel (x, y) of dst, n x n. transform is (a, b, tx, ty) in
-    Q16; |u|, |v| < 2**31 over all of dst.
+    """Samples src at u = a*x - b*y + tx, v = b*x + a*y + ty for each pixel (x, y) of dst, n x n. transform
+    is (a, b, tx, ty) in Q16; |u|, |v| < 2**31 over all of dst.
 
-    Bilinear with the top 8 fraction bits: i = u >> 16, f = (u >> 8) & 255, likewise j, g from v;
-    dst = (p00*(256-f)*(256-g) + p10*f*(256-g) + p01*(256-f)*g + p11*f*g + 32768) >> 16, where p00 is the pixel at column i, row j,
-    p10 its right and p01 its lower neighbour; columns and rows outside are those of the nearest edge.
+    Bilinear with the top 8 fraction bits: i = u >> 16, f = (u >> 8) & 255, likewise j, g from v; dst =
+    (p00*(256-f)*(256-g) + p10*f*(256-g) + p01*(256-f)*g + p11*f*g + 32768) >> 16, where p00 is the pixel at
+    column i, row j, p10 its right and p01 its lower neighbour; columns and rows outside are those of the
+    nearest edge.
     """
     a, b, tx, ty = transform
     _warp(src, w, h, dst, n, a, b, tx, ty)

@@ -18,7 +18,9 @@ def half2x2(image: Grey) -> Grey:
 
 
 def warp(image: Grey, transform: Sequence[int], side: int) -> Grey:
-    """Bilinear similarity warp to side x side; transform (a, b, tx, ty) in Q16 as the panel's `warp` defines it."""
+    """Bilinear similarity warp to side x side; transform (a, b, tx, ty) in Q16 as the panel's `warp`
+    defines it.
+    """
     a, b, tx, ty = transform
     height, width = image.shape
     y, x = np.mgrid[0:side, 0:side].astype(np.int64)

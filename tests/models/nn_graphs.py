@@ -1,4 +1,6 @@
-"""Random small networks for the exactness tests: every operator, odd sizes, strides, residuals, saturation, exact ties."""
+"""Random small networks for the exactness tests: every operator, odd sizes, strides, residuals, saturation,
+exact ties.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +15,42 @@ class GraphMaker:
         self.tensors = {"input": Tensor("input", (height, width, 1), 2.0**-8, -128)}
         self.ops: list[Op] = []
 
-    def layer(self, kind: str, source: str, cout: int = 16, *, shift: int = 8, stride: int = 1, linear: bool = False,
-              like: str | None = None, gain: float = 1.0) -> str:
-        """Weights drawn so that outputs spread over the int8 range at gain 1; `like` names a tensor whose scale to share."""
+    def layer(
+        self,
+        kind: str,
+        source: str,
+        cout: int = 16,
+        *,
+        shift: int = 8,
+        stride: int = 1,
+        linear: bool = False,
+        like: str | None = None,
+        gain: float = 1.0,
+    ) -> str:
+        """Weights drawn so that outputs spread over the int8 range at gain 1; `like` names a tensor whose
+        scale to share.
+        """
         height, width, channels = self.tensors[source].shape
         cout = channels if kind == "dw3x3" else cout
         shape = (1, 1, cout) if kind == "fc" else (same_size(height, stride), same_size(width, stride), cout)
-        weight_shape = {"conv3x3": (3, 3, 1, cout), "conv1x1": (channels, cout), "dw3x3": (3, 3, channels),
-                        "fc": (height * width * channels, cout)}[kind]
+        weight_shape = {
+            "conv3x3": (3, 3, 1, cout),
+            "conv1x1": (channels, cout),
+            "dw3x3": (3, 3, channels),
+            "fc": (height * width * channels, cout),
+        }[kind]
         taps = 9 if kind in ("conv3x3", "dw3x3") else weight_shape[0]
         largest = int(np.clip(gain * 2**shift / np.sqrt(taps), 1, 127))
         weights = self.rng.integers(-largest, largest + 1, weight_shape).astype(np.int8)
         bias = self.rng.integers(-(40 << shift), (40 << shift) + 1, cout).astype(np.int32)
         out_exponent = exponent(self.tensors[like].scale) if like else 4
         w_scale = 2.0 ** -(shift + out_exponent - exponent(self.tensors[source].scale))
-        return self._emit(Op(kind, [source], "", weights, bias, stride, not linear, w_scale), shape, 2.0**-out_exponent,
-                          0 if linear else -128)
+        return self._emit(
+            Op(kind, [source], "", weights, bias, stride, not linear, w_scale),
+            shape,
+            2.0**-out_exponent,
+            0 if linear else -128,
+        )
 
     def add(self, first: str, second: str) -> str:
         source = self.tensors[first]
@@ -51,7 +73,9 @@ class GraphMaker:
 
 
 def mixed(seed: int) -> Graph:
-    """Everything once or more: both strides, ReLU and linear results of each operator, an output that is read again."""
+    """Everything once or more: both strides, ReLU and linear results of each operator, an output that is
+    read again.
+    """
     make = GraphMaker(seed, *[(13, 12), (12, 13), (16, 9), (7, 7)][seed % 4])
     shifts = make.rng.permutation([2, 3, 5, 7, 9, 11])
     x = make.layer("conv3x3", "input", 32, stride=1 + seed % 2, shift=int(shifts[0]))

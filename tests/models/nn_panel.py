@@ -23,7 +23,13 @@ def run_panel(micropython: str, pack: bytes, pixels: np.ndarray, folder: Path) -
     """Per image every operator's int8 result, then the outputs."""
     (folder / "pack").write_bytes(pack)
     (folder / "images").write_bytes(pixels.tobytes())
-    command = [micropython, "-X", "heapsize=16M", str(SCRIPT), *(str(folder / name) for name in ("pack", "images", "results"))]
+    command = [
+        micropython,
+        "-X",
+        "heapsize=16M",
+        str(SCRIPT),
+        *(str(folder / name) for name in ("pack", "images", "results")),
+    ]
     environment = dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,7 +54,10 @@ def first_difference(graph, got: bytes, expected: bytes) -> str:
         return ""
     names = [op.output for op in graph.ops] + [f"output {name}" for name in graph.outputs]
     sizes = [graph.tensors[name.removeprefix("output ")].size for name in names]
-    at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected)))
+    at = next(
+        (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b),
+        min(len(got), len(expected)),
+    )
     image, rest = divmod(at, sum(sizes))
     for name, size in zip(names, sizes, strict=True):
         if rest < size:

@@ -1,4 +1,6 @@
-"""Golden vectors, recorded from TFLite's reference kernels: `python tests/models/test_nn_golden.py` records them anew."""
+"""Golden vectors, recorded from TFLite's reference kernels: `python tests/models/test_nn_golden.py` records
+them anew.
+"""
 
 from pathlib import Path
 
@@ -36,7 +38,11 @@ def record() -> None:
         graph = make()
         pixels = nn_graphs.images(graph, IMAGES)
         results = reference(graph, write_tflite(graph.expose_all()), pixels)
-        for kind, content in (("pack", write_pack(graph)), ("images", pixels.tobytes()), ("results", results)):
+        for kind, content in (
+            ("pack", write_pack(graph)),
+            ("images", pixels.tobytes()),
+            ("results", results),
+        ):
             (FOLDER / f"{name}.{kind}").write_bytes(content)
 
 

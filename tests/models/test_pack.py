@@ -1,4 +1,6 @@
-"""A pack that is damaged, cut, from the future or contradicts itself is refused; the writer refuses what cannot be run exactly."""
+"""A pack that is damaged, cut, from the future or contradicts itself is refused; the writer refuses what
+cannot be run exactly.
+"""
 
 import struct
 from dataclasses import replace
@@ -58,7 +60,9 @@ def test_a_future_format_says_so(good: bytes) -> None:
 
 
 def test_tables_that_would_lead_a_kernel_astray_are_refused(good: bytes) -> None:
-    """Wild values in any field of any record: refused, or harmless by the same checks that the kernels rely on."""
+    """Wild values in any field of any record: refused, or harmless by the same checks that the kernels rely
+    on.
+    """
     rng = np.random.default_rng(4)
     n_tensors, n_ops = struct.unpack_from("<HH", good, 56)
     refused = 0
@@ -72,7 +76,7 @@ def test_tables_that_would_lead_a_kernel_astray_are_refused(good: bytes) -> None
             refused += 1
             continue
         for tensor in pack.tensors:
-            assert 0 <= tensor.offset - tensor.above * tensor.pitch - tensor.left * tensor.channels
+            assert tensor.offset - tensor.above * tensor.pitch - tensor.left * tensor.channels >= 0
             last_row = tensor.offset + (tensor.height + tensor.below - 1) * tensor.pitch
             assert last_row + (tensor.width + tensor.right) * tensor.channels <= pack.arena_bytes
     assert refused > 100
@@ -97,7 +101,9 @@ def test_the_model_id_follows_the_function_and_nothing_else() -> None:
 
 
 def test_live_tensors_never_share_memory_unread() -> None:
-    """In place where possible, and yet smaller than keeping all apart; that nothing is overwritten shows in test_nn_exact."""
+    """In place where possible, and yet smaller than keeping all apart; that nothing is overwritten shows in
+    test_nn_exact.
+    """
     graph = nn_graphs.mixed(0)
     plan = plan_arena(graph)
     assert plan.arena_bytes < sum(layout.size for layout in plan.layouts.values()) / 2
@@ -109,11 +115,18 @@ def test_too_large_an_arena_is_refused() -> None:
         write_pack(nn_graphs.mixed(0), arena_limit=1000)
 
 
-@pytest.mark.parametrize(("field", "value", "sentence"), [
-    ("w_scale", 0.3, "no power of two"), ("w_scale", 2.0**-40, "shift"), ("stride", 3, "stride"),
-    ("bias", np.zeros(5, np.int32), "bias"), ("weights", np.full((3, 3, 1, 32), -128, np.int8), "-128"),
-    ("bias", np.full(32, 2**28, np.int32), "accumulators"), ("kind", "conv5x5", "unknown operator"),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("w_scale", 0.3, "no power of two"),
+        ("w_scale", 2.0**-40, "shift"),
+        ("stride", 3, "stride"),
+        ("bias", np.zeros(5, np.int32), "bias"),
+        ("weights", np.full((3, 3, 1, 32), -128, np.int8), "-128"),
+        ("bias", np.full(32, 2**28, np.int32), "accumulators"),
+        ("kind", "conv5x5", "unknown operator"),
+    ],
+)
 def test_a_graph_that_cannot_be_exact_is_refused(field: str, value, sentence: str) -> None:
     graph = nn_graphs.mixed(0)
     setattr(graph.ops[0], field, value)

@@ -1,4 +1,6 @@
-"""Runs under MicroPython: `run_pack.py PACK IMAGES OUT` writes, per image, every operator's int8 result and then the outputs."""
+"""Runs under MicroPython: `run_pack.py PACK IMAGES OUT` writes, per image, every operator's int8 result and
+then the outputs.
+"""
 
 import sys
 

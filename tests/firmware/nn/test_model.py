@@ -1,4 +1,6 @@
-"""A model opens or refuses before anything runs; running it allocates nothing; wiping it leaves nothing behind."""
+"""A model opens or refuses before anything runs; running it allocates nothing; wiping it leaves nothing
+behind.
+"""
 
 import micropython
 
