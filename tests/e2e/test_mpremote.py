@@ -94,7 +94,8 @@ def test_a_panel_without_owner_lets_the_technician_in(panel):
     assert said == "virtual True\n"
 
 
-def test_the_app_comes_back_after_a_restart(panel):
-    seen = len(panel.console())
-    panel.restart()
-    assert panel.wait_console("app: ready", 20, after=seen), panel.console()
+def test_the_app_comes_back_after_a_power_cycle_and_a_reset(panel):
+    for restart in (panel.restart, lambda: mpremote(panel, "reset")):
+        seen = len(panel.console())
+        restart()
+        assert panel.wait_console("app: ready", 20, after=seen), panel.console()
