@@ -36,11 +36,11 @@ class Scenes:
         """A uint8 (120, 160) image and its faces in that image's pixels."""
         canvas = self.room(rng)
         faces: list[Face] = []
-        count = rng.choice([0, 1, 2, 3], p=[0.16, 0.58, 0.18, 0.08])
+        count = rng.choice([0, 1, 2, 3], p=[0.12, 0.58, 0.2, 0.1])
         for index in range(count):
             limit = MAX_FACE if count == 1 else 60.0
             canvas, faces = self._photo(rng, canvas, faces, limit, last=index == count - 1)
-        if rng.random() < 0.25:
+        if rng.random() < 0.15:
             canvas = self._occlude(rng, canvas, faces)
         return light(rng, canvas), faces
 
@@ -66,7 +66,7 @@ class Scenes:
         size = math.exp(rng.uniform(math.log(MIN_FACE), math.log(limit)))
         scale = min(size / face.box[3], 2.5)
         size = scale * face.box[3]
-        angle = rng.uniform(-32, 32) if rng.random() < 0.55 else rng.normal(0, 5)
+        angle = rng.uniform(-32, 32) if rng.random() < 0.4 else rng.normal(0, 5)
         flip = rng.random() < 0.5
         margin = 0.35 * size
         place = (_between(rng, margin, W - margin), _between(rng, margin, H - margin))
@@ -120,10 +120,9 @@ class Scenes:
 def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, backlight, blur and sensor noise (the noise of a 2x2 mean)."""
     out = image.astype(np.float32)
-    if rng.random() < 0.35:
-        kernel = rng.uniform(0.4, 1.6)
-        out = cv2.GaussianBlur(out, (0, 0), kernel)
-    elif rng.random() < 0.12:
+    if rng.random() < 0.3:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3))
+    elif rng.random() < 0.08:
         out = cv2.filter2D(out, -1, _streak(rng))
     if rng.random() < 0.3:
         ramp = np.linspace(rng.uniform(0.35, 1), rng.uniform(0.8, 1.5), W, dtype=np.float32)
@@ -134,9 +133,9 @@ def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     gain = math.exp(rng.normal(0, 0.25))
     out = 255 * np.clip(out * (gain / 255), 0, 1) ** gamma
     mean = out.mean()
-    out = (out - mean) * rng.uniform(0.45, 1.25) + mean + rng.normal(0, 14)
+    out = (out - mean) * rng.uniform(0.55, 1.25) + mean + rng.normal(0, 14)
     if rng.random() < 0.75:
-        out += rng.standard_normal(out.shape, np.float32) * rng.uniform(0.5, 9)
+        out += rng.standard_normal(out.shape, np.float32) * rng.uniform(0.3, 6)
     return np.clip(out + 0.5, 0, 255).astype(np.uint8)
 
 

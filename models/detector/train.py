@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--work", default=WORK, help="checkpoints (resumed from if there)")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--quant-share", type=float, default=0.25, help="part that is quantised")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
