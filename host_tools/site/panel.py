@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from host_tools.errors import IdentityChanged, Provisioning
+from host_tools.errors import IdentityChanged, LinkFailed, Provisioning
 from host_tools.link.carrier import Carrier, SerialCarrier
 from host_tools.link.client import PanelClient, connect
 from host_tools.site.records import PanelRecord
@@ -48,7 +48,11 @@ class Panel:
 
     def request(self, op: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
         """As `PanelClient.request`; the panel is first checked to be the pinned one."""
-        return self.connected().request(op, timeout_s=timeout_s, **fields)
+        try:
+            return self.connected().request(op, timeout_s=timeout_s, **fields)
+        except LinkFailed:
+            self.close()  # the next request begins with a new connection
+            raise
 
     def connected(self) -> PanelClient:
         if self._client is None:

@@ -34,7 +34,7 @@ class PanelRecord:
 
 @dataclass(frozen=True)
 class Resident:
-    """`handle` is the random name under which panels know them; for `doors`, `schedule` see firmware/access."""
+    """`handle` is the random name under which panels know them; `doors`, `schedule`: see firmware/access."""
 
     handle: bytes
     name: str
