@@ -20,9 +20,7 @@ _SEARCH_STEPS = 400
 
 @dataclass(frozen=True)
 class Layout:
-    """A tensor in memory. border: pixels above, left, below, right; lead: bytes from its start to pixel (0,
-    0).
-    """
+    """A tensor in memory. border: pixels above, left, below, right; lead: bytes from start to pixel (0, 0)."""
 
     border: tuple[int, int, int, int]
     lead: int

@@ -1,9 +1,10 @@
 """A quantised network between training and the panel: what the exporters write and every writer reads.
 
-Maps are height x width x channel, batch 1, int8. All scales are powers of two, so that s_in * s_w / s_out =
-2**-shift and requantisation is a shift. A zero point is -128 (after ReLU, and the image: real = pixel /
-256) or 0 (linear outputs). Weight shapes: conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc
-[Nin, Nout] (Nin counts height, width, channel). Padding is TensorFlow's SAME.
+Maps are height x width x channel, batch 1, int8. All scales are powers of two, so that
+s_in * s_w / s_out = 2**-shift and requantisation is a shift. A zero point is -128 (after ReLU, and the
+image: real = pixel / 256) or 0 (linear outputs). Padding is TensorFlow's SAME. Weight shapes:
+conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc [Nin, Nout] (Nin counts height, width,
+channel).
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 """Portable kernels in viper, right on 32-bit and on 64-bit builds. The interface they implement stands in
 firmware/nn/kernels.py.
 
-A viper byte load is unsigned, so everything here is: activations are kept as u = q + 128, weights as w +
-128 (flipped in place by `prepare`). Then sum(w * u) = sum((w + 128) * u) - 128 * sum(u), and sum(u) is
+A viper byte load is unsigned, so everything here is: activations are kept as u = q + 128, weights as
+w + 128 (flipped in place by `prepare`). Then sum(w * u) = sum((w + 128) * u) - 128 * sum(u), and sum(u) is
 shared by all outputs of a pixel. A bias word holds bias - zero * sum(w) + _LIFT, plus the rounding constant
 where the output is a ReLU's; _LIFT keeps it non-negative, because a 64-bit build does not sign-extend
 32-bit loads. It goes again with the pixel's correction.
 
-The inner loops are written for viper's register allocation: the first three arguments live in registers, `s
-= w[i] * x[j] + s` needs no spill, and constant indices fold into the load.
+The inner loops are written for viper's register allocation: the first three arguments live in registers,
+`s = w[i] * x[j] + s` needs no spill, and constant indices fold into the load.
 """
 
 import micropython

@@ -1,9 +1,9 @@
 """A network on the panel: open a pack, load an image, run, read the outputs.
 
-model = Model("/models/detector.mnnp") model.load(pixels)              # 8-bit grey, width x height of
-model.input_shape model.run()                     # or: for _ in model.steps(): yield to others between
-operators boxes = model.outputs[0]        # memoryview of int8, channel fastest; real = value *
-2**-model.output_exponents[0]
+    model = Model("/models/detector.pack")
+    model.load(pixels)        # 8-bit grey, height x width of model.input_shape
+    model.run()               # or `for _ in model.steps():` and let others work between operators
+    scores = model.outputs[0]   # memoryview of int8, channel fastest; times 2**-model.output_exponents[0]
 """
 
 import os
@@ -25,16 +25,19 @@ class Model:
     next run ends.
     """
 
-    def __init__(self, path: str, kernels=None):
+    def __init__(self, path: str, kernels=None, arena=None):
+        """`arena`: an `aligned_buffer` to share with models that never run at the same time as this one."""
         self._kernels = kernels or kernel_sets.best()
-        self._pack = _read_aligned(path)
+        self._pack = _read(path)
         pack = Pack(self._pack)
         self._tensors = pack.tensors
         self.meta = pack.meta
         self.model_id = pack.model_id
         self.arena_bytes = pack.arena_bytes
         self.pack_bytes = len(self._pack)
-        self._arena = _aligned_buffer(pack.arena_bytes)
+        self._arena = aligned_buffer(pack.arena_bytes) if arena is None else arena
+        if len(self._arena) < pack.arena_bytes or uctypes.addressof(self._arena) % ALIGN:
+            raise PackError("the network needs an aligned arena of %d bytes" % pack.arena_bytes)
         self._input = pack.tensors[pack.input]
         self._input_record = _tensor_record(self._input)
         self._input_border = _border(self._input)
@@ -79,9 +82,6 @@ class Model:
         clear(self._arena, len(self._arena))
         for out in self.outputs:
             clear(out, len(out))
-
-    def op_kind(self, i: int) -> str:
-        return self._ops[i].kind
 
     def read_op(self, i: int) -> bytearray:
         """What operator `i` made, as int8 without border. Valid between its step and the next; for tests
@@ -186,21 +186,22 @@ def _border(t):
     return array("i", [t.zero_point + 128, len(runs) // 4] + runs)
 
 
-def _read_aligned(path: str) -> memoryview:
+def _read(path: str) -> memoryview:
     try:
         size = os.stat(path)[6]
     except OSError:
         raise PackError("no model pack at " + path) from None
     if size > _MAX_FILE:
         raise PackError("the pack is too large: " + path)
-    buffer = _aligned_buffer(size)
+    buffer = aligned_buffer(size)
     with open(path, "rb") as file:
         if file.readinto(buffer) != size:
             raise PackError("the pack is truncated: " + path)
     return buffer
 
 
-def _aligned_buffer(size: int) -> memoryview:
+def aligned_buffer(size: int) -> memoryview:
+    """A new zeroed buffer whose address is a multiple of 16."""
     buffer = bytearray(size + ALIGN - 1)
     skip = -uctypes.addressof(buffer) % ALIGN
     return memoryview(buffer)[skip : skip + size]

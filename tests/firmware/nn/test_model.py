@@ -5,10 +5,11 @@ behind.
 import micropython
 
 from firmware.base.errors import PackError
-from firmware.nn.model import Model
+from firmware.nn.model import Model, aligned_buffer
 from firmware.nn.timing import profile
 
 _PACK = "tests/golden/nn/mixed.pack"
+_OTHER = "tests/golden/nn/ties.pack"
 
 
 def image(model) -> bytearray:
@@ -50,6 +51,24 @@ def test_two_runs_are_alike():
     for _ in model.steps():
         pass
     assert [bytes(out) for out in model.outputs] == first
+
+
+def test_models_can_share_one_arena():
+    alone = [Model(path) for path in (_PACK, _OTHER)]
+    arena = aligned_buffer(max(model.arena_bytes for model in alone))
+    sharing = [Model(path, arena=arena) for path in (_PACK, _OTHER)]
+    for model in alone + sharing:
+        model.load(image(model))
+        model.run()
+    assert [[bytes(out) for out in model.outputs] for model in alone] == [
+        [bytes(out) for out in model.outputs] for model in sharing
+    ]
+    for bad in (aligned_buffer(64), aligned_buffer(len(arena) + 16)[1:]):
+        try:
+            Model(_PACK, arena=bad)
+        except PackError:
+            continue
+        raise AssertionError("an arena that is short or askew was taken")
 
 
 def test_what_it_tells():
