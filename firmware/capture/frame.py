@@ -28,4 +28,4 @@ class Capture:
             self._camera.power(False)
             self._camera.power(True)
         except HalError as error:
-            raise CameraError(str(error))  # noqa: B904  MicroPython does not chain exceptions
+            raise CameraError(str(error))
