@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from firmware.ui import labels
+from host_tools import notices
 
 FONTS = Path(__file__).resolve().parent.parent / "firmware" / "ui" / "fonts"
 SIMPLIFIED_CHINESE = 2  # the face's index in the collection
@@ -31,6 +32,12 @@ def used_glyphs() -> str:
     for what, step in labels.DENIALS.values():
         texts += [what[1], step[1]]
     return "".join(texts)
+
+
+def notice_glyphs() -> str:
+    """What the shipped notices show on the panel."""
+    shown = (notices.load(name) for name in notices.names())
+    return "".join(notice.title + notice.screen for notice in shown).replace("\n", "")
 
 
 def glyph(font: ImageFont.FreeTypeFont, character: str, top: int, height: int) -> tuple[int, bytes]:
@@ -62,15 +69,14 @@ def font_bytes(path: Path, size: int, characters: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments:
+    if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
     source = Path(arguments[0])
     regular, bold = source / "NotoSansCJK-Regular.ttc", source / "NotoSansCJK-Bold.ttc"
-    texts = "".join(Path(name).read_text(encoding="utf-8") for name in arguments[1:]).replace("\n", "")
     chinese = used_glyphs()
     for name, path, size, characters in (
-        ("small", regular, 17, ASCII + EXTRA + chinese + texts),
+        ("small", regular, 17, ASCII + EXTRA + chinese + notice_glyphs()),
         ("large", bold, 26, ASCII + chinese),
         ("digits", bold, 44, "0123456789 "),
     ):

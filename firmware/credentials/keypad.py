@@ -17,7 +17,7 @@ from firmware.base.ticks import ticks_add, ticks_diff
 from firmware.crypto.hmac import zero
 
 FLAT_DIGITS = const(6)
-PIN_MIN_DIGITS = const(4)
+PIN_MIN_DIGITS = const(6)
 PIN_MAX_DIGITS = const(12)
 
 ENTRY_TIMEOUT_MS = const(20_000)  # since the last key

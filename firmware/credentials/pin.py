@@ -23,11 +23,7 @@ _NO_SALT = bytes(SALT_BYTES)
 
 def valid(salt, iterations: int, digest) -> bool:
     """Whether a verifier that was received or stored may be used."""
-    return (
-        len(salt) == SALT_BYTES
-        and len(digest) == HASH_BYTES
-        and MIN_ITERATIONS <= iterations <= MAX_ITERATIONS
-    )
+    return len(salt) == SALT_BYTES and len(digest) == HASH_BYTES and MIN_ITERATIONS <= iterations <= MAX_ITERATIONS
 
 
 def match_steps(pin: bytearray, verifiers: list, iterations: int = ITERATIONS):

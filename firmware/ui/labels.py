@@ -21,7 +21,7 @@ CHINESE = {
     "or hold your card here": "或刷门卡",
     "or look at the camera": "或看镜头",
     "Too many digits": "位数过多",
-    "Between 4 and 12 digits": "请输入4至12位",
+    "Between 6 and 12 digits": "请输入6至12位",
     "One moment": "请稍候",
     "Come in": "请进",
     "look at the camera": "请看镜头",

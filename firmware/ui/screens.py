@@ -28,9 +28,10 @@ WIDTH = const(240)
 HEIGHT = const(320)
 _MARGIN = const(10)
 _LEADING = const(2)
+_NOTICE_MARGIN = const(6)
 _TITLE_HEIGHT = const(44)
-_NOTICE_TOP = const(50)
-_NOTICE_BOTTOM = const(252)
+_NOTICE_TOP = const(48)
+_NOTICE_BOTTOM = const(256)
 
 
 class Screens:
@@ -87,7 +88,7 @@ class Screens:
         self._fb.fill_rect(_MARGIN, 84, WIDTH - 2 * _MARGIN, 76, NAVY)
         self._dots(122, digits, 6)
         if refused:
-            self._line("Between 4 and 12 digits", 170, AMBER)
+            self._line("Between 6 and 12 digits", 170, AMBER)
         else:
             self._line("or look at the camera" if with_face else "or hold your card here", 170, GREY6)
         self._keys("back", "continue")
@@ -144,29 +145,37 @@ class Screens:
     # Consent and enrolment
 
     def notice_pages(self, lines) -> list:
-        """`lines`, paragraphs of a notice, broken into pages of screen lines."""
+        """`lines` of a notice, "" between paragraphs, broken where too wide, as pages of about equal length."""
         rows = []
         for line in lines:
-            rows += wrapped(self._small, line, WIDTH - 2 * _MARGIN) + [""]
+            rows += wrapped(self._small, line, WIDTH - 2 * _NOTICE_MARGIN) or [""]
         most = (_NOTICE_BOTTOM - _NOTICE_TOP) // (self._small.height + _LEADING)
-        pages = max(1, (len(rows) - 1 + most - 1) // most)
-        per_page = max(1, (len(rows) - 1 + pages - 1) // pages)
-        rows = rows[:-1]
-        return [rows[at : at + per_page] for at in range(0, len(rows), per_page)] or [[]]
+        count = max(1, (len(rows) + most - 1) // most)
+        pages = []
+        while rows:
+            take = (len(rows) + count - 1) // count
+            page, rows, count = rows[:take], rows[take:], max(1, count - 1)
+            while page and not page[0]:
+                page = page[1:]
+            if page:
+                pages.append(page)
+        return pages or [[]]
 
     def notice(self, title: str, pages: list, page: int) -> None:
         """Page `page` of `notice_pages`; it can be declined on any page and accepted once read to the last."""
         self._start(None)
-        fb, last = self._fb, page == len(pages) - 1
-        self._small.draw(fb, title, _MARGIN, 10, GOLD, BLACK)
+        fb, font, last = self._fb, self._small, page == len(pages) - 1
         number = "%d/%d" % (page + 1, len(pages))
-        x = WIDTH - _MARGIN - self._small.width(number)
-        fb.fill_rect(x - 8, 0, WIDTH, _TITLE_HEIGHT - 2, BLACK)
-        self._small.draw(fb, number, x, 10, GREY5, BLACK)
-        fb.hline(_MARGIN, _TITLE_HEIGHT - 3, WIDTH - 2 * _MARGIN, GOLD)
+        x = WIDTH - _NOTICE_MARGIN - font.width(number)
+        font.draw(fb, number, x, 0, GREY5, BLACK)
+        heads = wrapped(font, title, x - 2 * _NOTICE_MARGIN)[:2]
+        for row, head in enumerate(heads):
+            y = row * font.height if len(heads) > 1 else _TITLE_HEIGHT // 2 - font.height // 2 - 2
+            font.draw(fb, head, _NOTICE_MARGIN, y, GOLD, BLACK)
+        fb.hline(_NOTICE_MARGIN, _TITLE_HEIGHT - 3, WIDTH - 2 * _NOTICE_MARGIN, GOLD)
         for row, line in enumerate(pages[page]):
-            y = _NOTICE_TOP + row * (self._small.height + _LEADING)
-            self._small.draw(fb, line, _MARGIN, y, WHITE, BLACK)
+            y = _NOTICE_TOP + row * (font.height + _LEADING)
+            font.draw(fb, line, _NOTICE_MARGIN, y, WHITE, BLACK)
         self._button(_MARGIN, "*", "Decline")
         self._button(WIDTH // 2 + 3, "#" if last else "8", "Accept" if last else "Read on")
         self._display.show()

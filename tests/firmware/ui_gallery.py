@@ -3,6 +3,8 @@
 micropython tests/firmware/ui_gallery.py FRAME_FILE OUTPUT_DIRECTORY
 """
 
+# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 import sys
 
 import framebuf
@@ -10,13 +12,20 @@ import framebuf
 from firmware.ui.screens import Screens
 
 NOTICE = (
-    "Your face is sensitive personal information. You need not give it: PIN and card open the same doors"
-    " at the same hours.",
-    "If you accept, this panel keeps numbers computed from your face, sealed, on this panel alone, and no"
-    " picture. They are used to open this door and for nothing else.",
-    "They are deleted when you withdraw, when you move out, or after one year, whichever is first.",
-    "You can withdraw at any time, here or at the manager's office. Deletion takes at most five days and"
-    " you get a signed receipt.",
+    "May this door store a numeric template of your face?",
+    "",
+    "You need not agree. Card and PIN open the same doors at the same hours.",
+    "",
+    "Use: opening the doors of your flat's entry, nothing else.",
+    "Kept: only in this panel, 1 year at most. No photo is kept.",
+    "",
+    "You may withdraw at any time, here or at the management. The template is then erased at once and you get"
+    " a signed receipt.",
+)
+CHINESE_NOTICE = (
+    "您是否同意本门禁保存您的人脸特征模板？",
+    "",
+    "您可以不同意。门卡和密码在同样的时间打开同样的门。",
 )
 FACE = (40, 118, 60, 92, 112, ((2280, 1650), (2970, 1640), (2620, 2010), (2330, 2340), (2930, 2330)))
 
@@ -41,7 +50,7 @@ class Display:
 def every_screen(screens: Screens, frame) -> list:
     """(name, function that draws it), in the order in which a person may meet them."""
     pages = screens.notice_pages(NOTICE)
-    title = "Face at the door"
+    title = "Your face at this door"
     return [
         ("starting", screens.starting),
         ("not_provisioned", screens.not_provisioned),
@@ -63,6 +72,10 @@ def every_screen(screens: Screens, frame) -> list:
         ("close_the_door", screens.close_the_door),
         ("notice_first", lambda: screens.notice(title, pages, 0)),
         ("notice_last", lambda: screens.notice(title, pages, len(pages) - 1)),
+        (
+            "notice_chinese",
+            lambda: screens.notice("关于本门禁使用您的人脸信息", screens.notice_pages(CHINESE_NOTICE), 0),
+        ),
         ("consent_recorded", screens.consent_recorded),
         ("consent_declined", screens.consent_declined),
         ("consent_unanswered", screens.consent_unanswered),

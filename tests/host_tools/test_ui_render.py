@@ -11,6 +11,7 @@ from PIL import Image
 
 from firmware.ui import labels
 from firmware.ui.palette import PALETTE
+from host_tools.make_fonts import notice_glyphs
 
 ROOT = Path(__file__).resolve().parents[2]
 FONTS = ROOT / "firmware" / "ui" / "fonts"
@@ -78,5 +79,6 @@ def test_the_fonts_hold_every_glyph_that_the_labels_use() -> None:
     for what, step in labels.DENIALS.values():
         used |= set("".join(what + step))
     assert used <= characters("small.fnt")
+    assert set(notice_glyphs()) <= characters("small.fnt")
     assert used <= characters("large.fnt")
     assert set("0123456789") <= characters("digits.fnt")
