@@ -282,9 +282,9 @@ class Audit:
                 chain, sequence = heads[i + 1].hash, heads[i + 1].sequence
                 continue
             chain, sequence = head.hash, max(sequence, head.sequence)
-            slot = bad = 0
+            used = bad = 0
             for slot, entry in self._read_block(head):
-                bad = 0 if entry else bad + 1
+                used, bad = slot + 1, 0 if entry else bad + 1
                 if entry:
                     chain, sequence = entry.hash, entry.sequence + 1
                     yield "entry", entry
@@ -292,10 +292,10 @@ class Audit:
             if bad > _MOST_TORN:
                 yield "break", None
             if i + 1 == len(heads):
-                yield "end", (head.generation, head.place, slot, chain, sequence)
+                yield "end", (head.generation, head.place, used, chain, sequence)
 
     def _read_block(self, head: Head):
-        """(slots read, Entry or None for an unreadable one) of every slot that is not free."""
+        """(slot, Entry or None for an unreadable one) of every slot that is not free."""
         chain = head.hash
         data = self._buffer
         for slot in range(_ENTRIES):
@@ -306,9 +306,9 @@ class Audit:
             digest = sha256(chain + body).digest()
             if constant_time_eq(hmac_sha256(self._key, digest), data[_BODY_BYTES:]):
                 chain = digest
-                yield slot + 1, Entry(body, digest)
+                yield slot, Entry(body, digest)
             else:
-                yield slot + 1, None
+                yield slot, None
 
 
 def _follows(before: Head, head: Head, chain: bytes, sequence: int) -> bool:

@@ -273,7 +273,7 @@ def test_the_log_keeps_order_and_its_newest_entries_when_it_wraps():
 
 def test_a_changed_log_is_noticed():
     house = House()
-    for i in range(30):
+    for _ in range(30):
         house.vault.append("opened", EILEEN, "card")
     last = house.vault.log(0, 100)[-1].sequence
     house.flip(4, 64 + 96 * 10 + 30)

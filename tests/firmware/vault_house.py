@@ -1,4 +1,4 @@
-"""A panel's vault on a small flash file, for the vault's tests: power can be cut, the image read, the house reopened."""
+"""A panel's vault on a small flash file, whose power can be cut and whose image can be searched."""
 
 import os
 import random
@@ -33,7 +33,7 @@ def templates(tag: int, count: int = 4) -> list:
 
 
 class House:
-    """`vault` is the open vault; `cut_and_reopen` is what a power cut does to it."""
+    """`vault` is the open vault, `faults` what shall go wrong with its flash."""
 
     def __init__(self, blocks: int = 20, provisioned: bool = True):
         self.path = (os.getenv("TMPDIR") or "/tmp") + "/vault-%d.bin" % id(self)
@@ -111,6 +111,18 @@ class House:
             if head[:4] == b"MnRc" and head[16:24] == handle:
                 return block
         return -1
+
+    def secret_of(self, handle: bytes) -> list:
+        """Pieces of 16 bytes that only this record's block may hold: its salt and its sealed templates."""
+        image = self.image()
+        start = self.block_of(handle, image) * 4096
+        sealed_bytes = image[start + 6] | image[start + 7] << 8
+        places = [80, 96] + list(range(128, 128 + sealed_bytes - 15, 16))
+        return [image[start + place : start + place + 16] for place in places]
+
+    def holds_any(self, pieces: list) -> bool:
+        image = self.image()
+        return any(piece in image for piece in pieces)
 
     def close(self) -> None:
         self._flash.close()
