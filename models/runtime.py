@@ -56,10 +56,6 @@ class Int8Model:
             for index in op["outputs"][:1]
         ]
 
-    def output_quant(self) -> list[tuple[float, int]]:
-        """(scale, zero point) of each output."""
-        return [detail["quantization"] for detail in self._outputs]
-
 
 def encode(pixels: np.ndarray) -> np.ndarray:
     """8-bit grey as the network's int8 input: q = pixel - 128."""

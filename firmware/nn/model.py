@@ -3,7 +3,9 @@
     model = Model("/models/detector.pack")
     model.load(pixels)        # 8-bit grey, height x width of model.input_shape
     model.run()               # or `for _ in model.steps():` and let others work between operators
-    scores = model.outputs[0]   # memoryview of int8, channel fastest; times 2**-model.output_exponents[0]
+    scores = model.outputs[0]
+
+An output is a memoryview of int8, channel fastest; its real value is that times 2**-output_exponents[i].
 """
 
 import os
