@@ -318,8 +318,8 @@ def fold(net: nn.Module) -> None:
 def equalise(net: nn.Module, rounds: int = 4) -> None:
     """Give the channels between two convolutions like weight ranges; a folded net's function stays the same.
 
-    ReLU(a x) = a ReLU(x) lets a channel's gain move into the next layer (Nagel et al., Data-Free Quantization,
-    2019, section 4.1); per-tensor scales of depthwise weights need it.
+    ReLU(a x) = a ReLU(x) lets a channel's gain move into the next layer (Nagel et al., Data-Free
+    Quantization, 2019, section 4.1); per-tensor scales of depthwise weights need it.
     """
     for _ in range(rounds):
         for chain in net.modules():

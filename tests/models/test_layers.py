@@ -1,4 +1,4 @@
-"""What is trained is what ships: quantised torch layers, the numpy simulation and the TFLite kernels agree."""
+"""What is trained ships: quantised torch layers, the numpy simulation and the TFLite kernels agree."""
 
 import numpy as np
 import pytest
