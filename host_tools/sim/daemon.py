@@ -24,7 +24,7 @@ from host_tools.sim.bus import BusServer
 from host_tools.sim.camera import Scene, View
 from host_tools.sim.card import Card
 from host_tools.sim.control import CONSOLE_FILE, INFO_FILE, LOCK_FILE, TTY_FILE
-from host_tools.sim.panel import PanelSpec
+from host_tools.sim.panel import PanelSpec, find_micropython
 from host_tools.sim.relay import Relay
 from host_tools.sim.world import World
 
@@ -151,6 +151,7 @@ def serve(state: Path, heap: str, *, tty: bool, until_eof: bool) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"a virtual panel runs in {state} already")
+    find_micropython()
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -159,6 +160,7 @@ def serve(state: Path, heap: str, *, tty: bool, until_eof: bool) -> None:
     spec = PanelSpec(vfs=state / "vfs", flash=state / "vault.bin", world=bus.address, heap=heap)
     relay = Relay(spec, world, bus, state / CONSOLE_FILE, state / TTY_FILE if tty else None)
     relay.start()
+    relay.booted.wait()
     token = secrets.token_hex(16)
     control = ControlServer(Controls(world, relay, over.set), token)
     if until_eof:

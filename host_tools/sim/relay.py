@@ -44,6 +44,7 @@ class Relay(threading.Thread):
         self._client: socket.socket | None = None
         self._device = Device(tty_link) if tty_link else None
         self._panel: PanelProcess | None = None
+        self.booted = threading.Event()
         self._powered = True
         self._boot_at: float | None = 0.0
         self._ready = self._raw_wanted = False
@@ -157,8 +158,8 @@ class Relay(threading.Thread):
                 self._powered, self._boot_at = False, None
                 self._stop_panel()
             elif what == "on":
-                if not self._powered:
-                    self._powered = True
+                self._powered = True
+                if self._panel is None:
                     self._boot(_START)
             elif self._powered:
                 self._restart()
@@ -172,6 +173,7 @@ class Relay(threading.Thread):
         self._repl_open = True
         self._to_panel.clear()
         self._panel = PanelProcess(self._spec, start)
+        self.booted.set()
 
     def _stop_panel(self) -> None:
         if self._panel:
