@@ -28,7 +28,10 @@ class NoPanel(HostError):
 
 
 class RefusedByPanel(HostError):
-    """The panel did not do what it was asked. `panel_code` is the panel's own error code."""
+    """The panel did not do what it was asked.
+
+    `panel_code` is its own word for why, of firmware/base/errors.py.
+    """
 
     exit_code = 4
     code = "refused"

@@ -44,18 +44,14 @@ class ReceiptInfo:
 def verify(data: bytes, device_pub: bytes) -> ReceiptInfo:
     """Raises ReceiptInvalid unless the key's owner signed exactly these bytes."""
     try:
-        receipt = format_.verify(data, device_pub, _signed)
+        return _info(format_.verify(data, device_pub, _signed))
     except MenshenError as error:
         raise ReceiptInvalid(f"The receipt is not valid: {error} Do not rely on it.") from error
-    return ReceiptInfo(
-        receipt.panel_id,
-        receipt.handle,
-        receipt.counter,
-        receipt.time,
-        receipt.time_source,
-        receipt.reason,
-        tuple(index for index, _, _ in receipt.blocks),
-    )
+
+
+def read(data: bytes) -> ReceiptInfo:
+    """What a receipt says, not verified: for those that were when they were kept."""
+    return _info(format_.parse(data))
 
 
 def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) -> ReceiptInfo:
@@ -100,3 +96,16 @@ def _signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _info(receipt: format_.Receipt) -> ReceiptInfo:
+    blocks = tuple(index for index, _, _ in receipt.blocks)
+    return ReceiptInfo(
+        receipt.panel_id,
+        receipt.handle,
+        receipt.counter,
+        receipt.time,
+        receipt.time_source,
+        receipt.reason,
+        blocks,
+    )

@@ -1,0 +1,35 @@
+"""`menshen enrol`: a face, with its owner's consent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host_tools import enrol as enrolment
+from host_tools.cli.common import Json, PanelName, SiteFile, Who, on_panel, result, waiting, when
+from host_tools.errors import Usage
+
+
+def enrol(
+    resident: Who,
+    photo: Annotated[list[Path] | None, typer.Option(help="A picture of this person alone; may be repeated.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Let the panel's camera take the face.")] = False,
+    days: Annotated[int, typer.Option(help="After so many days the face erases itself.", min=1, max=3650)] = 365,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Store a face in the panel, from pictures or live. No picture or template is kept on this computer."""
+    if bool(photo) == live:
+        raise Usage("Enrol from pictures (--photo FILE) or at the panel (--live), one of the two.")
+    with on_panel(site, panel) as (opened, door):
+        who = opened.resident(resident)
+        with waiting("Look at the panel" if live else "Reading the face"):
+            if live:
+                stored = enrolment.live(opened, door, who, retention_days=days)
+            else:
+                stored = enrolment.from_photo(opened, door, who, *(photo or ()), retention_days=days)
+    sentence = f"{who.name}'s face opens {door.name} until {when(stored.expiry)} ({stored.templates} templates)."
+    result(json, stored.public(), sentence)

@@ -1,0 +1,123 @@
+"""`menshen panel`: what a technician does with panels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from firmware.link.ops import wire
+from host_tools import panels
+from host_tools.cli.common import (
+    Json,
+    PanelName,
+    SiteFile,
+    Yes,
+    confirm,
+    listing,
+    on_panel,
+    result,
+    waiting,
+    when,
+)
+from host_tools.site import Site
+
+app = typer.Typer(help="Provision panels and look after them.", no_args_is_help=True)
+
+Port = Annotated[str, typer.Option("--port", help="A device file or socket://HOST:PORT.")]
+
+
+@app.command()
+def provision(
+    port: Port,
+    name: Annotated[str, typer.Option(help="What to call it.")] = "door",
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Take a fresh panel into the site and pin its device key."""
+    with Site.open(site) as opened, waiting("Provisioning: the panel makes its keys"):
+        record = panels.provision(opened, port, name).record
+    mark = panels.fingerprint(record.device_pub)
+    sentence = f"{name} is provisioned. Its device key is {record.device_pub.hex()} (fingerprint {mark})."
+    result(json, {**record.public(), "fingerprint": mark}, sentence)
+
+
+@app.command()
+def status(site: SiteFile = None, panel: PanelName = None, json: Json = False) -> None:
+    """Ask a panel how it is."""
+    with on_panel(site, panel) as (_, door):
+        data = wire(panels.status(door))
+    result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
+
+
+@app.command("list")
+def list_(site: SiteFile = None, json: Json = False) -> None:
+    """List the site's panels."""
+    with Site.open(site) as opened:
+        items = [record.public() for record in opened.panel_records()]
+    listing(json, items, ("name", "panel_id", "port", "state"))
+
+
+@app.command()
+def set_time(
+    time: Annotated[int | None, typer.Option(help="Unix seconds.", show_default="this computer's clock")] = None,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Set the panel's clock."""
+    with on_panel(site, panel) as (opened, door):
+        now = panels.set_time(opened, door, time)
+    result(json, {"time": now}, f"The panel's clock says {when(now)}.")
+
+
+@app.command()
+def maintenance(
+    on: Annotated[bool, typer.Argument(metavar="on|off", parser=lambda word: _on_or_off(word))],
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Open or close the panel's maintenance mode; the door opens for nobody while it is open."""
+    with on_panel(site, panel) as (_, door):
+        now = panels.maintenance(door, on)
+    result(json, {"on": now}, f"Maintenance is {'on: the door opens for nobody' if now else 'off'}.")
+
+
+@app.command()
+def move(
+    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    port: Port,
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Note that a panel is now on another port; it is checked to be the same one."""
+    with Site.open(site) as opened:
+        record = panels.move(opened, name, port).record
+    result(json, record.public(), f"{record.name} is on {port}.")
+
+
+@app.command()
+def retire(
+    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    yes: Yes = False,
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Forget a panel that was erased or scrapped. Consents and receipts stay as evidence."""
+    with Site.open(site) as opened:
+        record = opened.panel(name).record
+        confirm(
+            f"This forgets the link key of {record.name}: no command can reach it again unless it is erased. "
+            "Faces still stored in it are not wiped.",
+            record.name,
+            yes,
+        )
+        panels.retire(opened, name)
+    result(json, {"retired": record.name}, f"{record.name} is retired.")
+
+
+def _on_or_off(word: str) -> bool:
+    if word not in ("on", "off"):
+        raise typer.BadParameter("say on or off")
+    return word == "on"

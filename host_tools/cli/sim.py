@@ -1,0 +1,143 @@
+"""`menshen sim`: a virtual panel, left running for other commands, and the people and things around it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+import typer
+from PIL import Image
+
+from host_tools.cli.common import Json, result, waiting
+from host_tools.errors import DoorDenied, Usage
+from host_tools.sim.control import TTY_FILE, Sim
+
+app = typer.Typer(help="Start and handle a virtual panel.", no_args_is_help=True)
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        envvar="MENSHEN_SIM",
+        help="The folder with the virtual panel's flash, clock and files.",
+        show_default="the user's state folder",
+    ),
+]
+Opens = Annotated[
+    float,
+    typer.Option("--opens", help="Wait so many seconds for the door to open; exit code 13 when it stays shut."),
+]
+
+
+@app.command()
+def start(state: State = None, json: Json = False) -> None:
+    """Switch the virtual panel on and leave it running. Its ports are printed."""
+    with waiting("Starting the virtual panel"):
+        sim = Sim.start(_folder(state), detach=True, tty=True)
+    ports = {"state": str(sim.state), "port": sim.port, "device": str(sim.state / TTY_FILE)}
+    sim.close()
+    sentence = f"The virtual panel runs on {ports['port']} and {ports['device']} (the device stays the same)."
+    result(json, ports, sentence)
+
+
+@app.command()
+def stop(state: State = None, json: Json = False) -> None:
+    """Switch the virtual panel off. What it stored stays."""
+    sim = Sim.attach(_folder(state))
+    sim.stop()
+    result(json, {"state": str(sim.state)}, "The virtual panel is off; what it stored stays.")
+
+
+@app.command()
+def status(state: State = None, json: Json = False) -> None:
+    """Show what the virtual panel's hardware is doing."""
+    with _attached(state) as sim:
+        data = {"port": sim.port, **sim.status()}
+    result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
+
+
+@app.command()
+def face(
+    photo: Annotated[Path | None, typer.Argument(help="A picture of who stands there; none: nobody.")] = None,
+    height: Annotated[float, typer.Option(help="The picture's height on the sensor, in pixels.")] = 240.0,
+    rotation: Annotated[float, typer.Option(help="Degrees counter-clockwise.")] = 0.0,
+    gain: Annotated[float, typer.Option(help="Exposure; 1 leaves the picture's.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the sensor's noise.")] = 0,
+    opens: Opens = 0,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Put a picture before the camera."""
+    view = {"height": height, "rotation": rotation, "gain": gain, "seed": seed}
+    act: Callable[[Sim], Any] = lambda sim: sim.show(photo, **(view if photo else {}))  # noqa: E731
+    _do(state, json, opens, act, f"{photo or 'Nobody'} is before the camera.")
+
+
+@app.command()
+def keys(
+    pressed: Annotated[str, typer.Argument(help='Such as "301#": flat number, then # for yes; * is no.')],
+    opens: Opens = 0,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Press keys on the keypad."""
+    _do(state, json, opens, lambda sim: sim.press(pressed), "The keys were pressed.")
+
+
+@app.command()
+def card(
+    file: Annotated[Path | None, typer.Argument(help="The card's file; none: take it away.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long it is held to the reader.")] = 2.0,
+    opens: Opens = 0,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Hold a card to the reader."""
+    if file and not file.is_file():
+        raise Usage(f"There is no card {file}. Make one: menshen credential card RESIDENT {file}.")
+    done = f"{file} is at the reader." if file else "No card is at the reader."
+    _do(state, json, opens, lambda sim: sim.tap(file, seconds if file else None), done)
+
+
+@app.command()
+def screen(
+    png: Annotated[Path, typer.Argument(help="Where to save the picture.")],
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Save what the panel's screen shows."""
+    with _attached(state) as sim:
+        picture = Image.fromarray(sim.screen())
+    try:
+        picture.save(png)
+    except (OSError, ValueError) as error:
+        raise Usage(f"The picture cannot be saved as {png}: {error}.") from error
+    result(json, {"file": str(png), "size": picture.size}, f"Saved as {png}.")
+
+
+def _do(state: Path | None, json: bool, opens: float, act: Callable[[Sim], Any], done: str) -> None:
+    with _attached(state) as sim:
+        since = time.time()
+        act(sim)
+        opened = sim.wait_lock(True, since=since, timeout=opens) if opens else None
+    if opened is False:
+        raise DoorDenied(f"{done} The door stayed shut for {opens:g} seconds. See: menshen log.")
+    result(json, {"opened": opened}, f"{done} The door opened." if opened else done)
+
+
+@contextmanager
+def _attached(state: Path | None) -> Iterator[Sim]:
+    sim = Sim.attach(_folder(state))
+    try:
+        yield sim
+    finally:
+        sim.close()
+
+
+def _folder(state: Path | None) -> Path:
+    return state or Path(os.fspath(platformdirs.user_state_path("menshen", appauthor=False))) / "sim"
