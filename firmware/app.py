@@ -11,14 +11,14 @@ import sys
 from firmware.base.compat import const
 from firmware.base.errors import MenshenError, ModelMismatch, PackError, Refused, VaultCorrupt
 from firmware.base.log import log
-from firmware.base.ticks import ticks_diff, ticks_ms
+from firmware.base.ticks import Uptime, ticks_diff, ticks_ms
 from firmware.biometrics.dot import dots
 from firmware.biometrics.match import Gallery
 from firmware.capture.frame import Capture
 from firmware.crypto.hmac import zero
 from firmware.door.door import Door
 from firmware.link.server import Server
-from firmware.nn.model import Model
+from firmware.nn.model import Model, aligned_buffer
 from firmware.services.commands import Commands
 from firmware.services.desk import ConsentDesk
 from firmware.services.entry import Entry
@@ -33,6 +33,7 @@ from firmware.vision.pipeline import FacePipeline
 _RESTART_MS = const(500)
 _SUPERVISE_MS = const(500)
 _RETENTION_S = const(60)
+_ARENA_BYTES = const(128 * 1024)  # what either network may need; they never run at the same time
 
 
 class Panel:
@@ -41,6 +42,7 @@ class Panel:
     def __init__(self, board):
         self.board = board
         self.maintenance = False
+        self.uptime = Uptime()
         self.settings = Settings(board.root)
         self.events = Events()
         self.screens = Screens(board.display)
@@ -59,8 +61,9 @@ class Panel:
         """(frame source, pipeline), or Nones: without camera or models the other ways in go on."""
         packs = self.board.root + "/packs/"
         try:
-            detector = Model(packs + "detector.pack")
-            embedder = Model(packs + "embedder.pack")
+            arena = aligned_buffer(_ARENA_BYTES)
+            detector = Model(packs + "detector.pack", arena=arena)
+            embedder = Model(packs + "embedder.pack", arena=arena)
         except PackError as error:
             log("models", str(error))
             return None, None
@@ -136,7 +139,7 @@ class Panel:
     @property
     def watches(self) -> bool:
         """One-to-many: the camera looks for somebody without being asked."""
-        resting = not self.entry.keypad.busy and not self.maintenance
+        resting = not (self.entry.keypad and self.entry.keypad.busy) and not self.maintenance
         return self.face_on and not self.settings["claim"] and resting and len(self.gallery) > 0
 
     def apply_settings(self) -> None:
@@ -152,6 +155,8 @@ class Panel:
         self.entry.idle()
 
     def memory(self) -> dict:
+        """The heap's live bytes: what is garbage does not count."""
+        gc.collect()
         return self.board.memory()
 
 
@@ -229,8 +234,8 @@ class App:
         checked = ticks_ms()
         while True:
             self._board.watchdog.feed()
+            panel.uptime.seconds()
             if not panel.face.looking:
-                gc.collect()
                 panel.memory()
             if ticks_diff(ticks_ms(), checked) >= _RETENTION_S * 1000:
                 checked = ticks_ms()

@@ -20,3 +20,17 @@ else:
 
     def ticks_diff(later: int, earlier: int) -> int:
         return later - earlier
+
+
+class Uptime:
+    """Seconds since start that never wrap, as long as it is asked at least once in six days."""
+
+    def __init__(self):
+        self._last = ticks_ms()
+        self._ms = 0
+
+    def seconds(self) -> int:
+        now = ticks_ms()
+        self._ms += ticks_diff(now, self._last)
+        self._last = now
+        return self._ms // 1000

@@ -7,7 +7,6 @@ reply leaves, and a refusal changes nothing.
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.errors import ConsentError, NotFound
-from firmware.base.ticks import ticks_ms
 from firmware.crypto import ed25519, x25519
 from firmware.crypto.hmac import zero
 from firmware.link import handshake
@@ -66,7 +65,7 @@ class Commands:
             "firmware": VERSION,
             "time": now,
             "time_source": source,
-            "uptime_s": ticks_ms() // 1000,
+            "uptime_s": panel.uptime.seconds(),
             "residents": len(self._residents),
             "faces": len(self._vault.face_handles()),
             "face_capacity": self._vault.capacity,

@@ -14,7 +14,7 @@ from firmware.credentials import pin
 from firmware.credentials.keypad import KeypadEntry
 from firmware.credentials.nfc import CardReader
 from firmware.crypto.hmac import zero
-from firmware.services.residents import WITHDRAWN
+from firmware.services.residents import GIVEN
 from firmware.vision import quality
 
 _KEYS_MS = const(15)
@@ -69,7 +69,7 @@ class Entry:
     async def _on_pin(self, flat: str, digits: bytearray) -> None:
         self._panel.face.stop()
         started = ticks_ms()
-        now_s = started // 1000
+        now_s = self._panel.uptime.seconds()
         if self._pin_tries.wait_s(flat, now_s):
             zero(digits)
             self._admit("pin", None, False, {}, locked=True, wait_s=self._pin_tries.wait_s(flat, now_s))
@@ -133,12 +133,19 @@ class Entry:
 
     def _card(self, event: tuple, started: int) -> None:
         self._panel.face.stop()
-        self.keypad.reset()
+        self._forget_typing()
         if event[0] == "card":
             resident = self._panel.residents.of_card(event[1])
             self._admit("card", resident, resident is not None, {"ms": ticks_diff(ticks_ms(), started)})
         else:
             self._admit("card", None, False, {"why": event[1]}, reason=event[1])
+
+    def _forget_typing(self) -> None:
+        """Another way was taken; a notice that somebody is reading stays unanswered."""
+        if self._panel.desk.open:
+            self._panel.desk.unanswered()
+        if self.keypad:
+            self.keypad.reset()
 
     # The face
 
@@ -150,12 +157,12 @@ class Entry:
             self._show_pin()
             return
         resident = self._panel.residents.get(winner) if winner else None
-        self.keypad.reset()
+        self._forget_typing()
         self._admit("face", resident, resident is not None, seen)
 
     def face_failed(self, why: str) -> None:
         self._panel.events.add("face", opened=False, reason=why)
-        if self.keypad.busy:
+        if self.keypad and self.keypad.busy:
             self._panel.screens.pin(self._flat, self._digits)
         else:
             self.idle()
@@ -183,7 +190,7 @@ class Entry:
             maintenance=panel.maintenance,
             lockdown=bool(panel.settings["lockdown"]),
             locked=(kind,) if locked else (),
-            withdrawn=("face",) if consent and consent.state == WITHDRAWN else (),
+            withdrawn=() if consent and consent.state == GIVEN else ("face",),
             utc_offset_min=panel.settings["utc_offset_min"],
         )
         decision = decide(facts, now)

@@ -38,7 +38,7 @@ class FaceWay:
 
     @property
     def locked(self) -> bool:
-        return self._attempts.wait_s(_PANEL, ticks_ms() // 1000) > 0
+        return self._attempts.wait_s(_PANEL, self._panel.uptime.seconds()) > 0
 
     @property
     def looking(self) -> bool:
@@ -132,7 +132,7 @@ class FaceWay:
         """Only a face that was compared and not recognised is a failed attempt; nobody there is none."""
         if winner is not None:
             self._attempts.succeeded(_PANEL)
-        elif frames and self._attempts.failed(_PANEL, ticks_ms() // 1000) >= 5:
+        elif frames and self._attempts.failed(_PANEL, self._panel.uptime.seconds()) >= 5:
             self._panel.vault.append("lockout", bytes(8), b"face")
 
     async def collect(self, count: int, wait_s: int) -> list:

@@ -1,4 +1,4 @@
-"""What the site may set on this panel, kept as JSON beside the firmware; whatever cannot be read falls to the default."""
+"""What the site may set on this panel, kept as JSON beside the firmware; what cannot be read falls to the default."""
 
 import json
 import os
@@ -55,4 +55,4 @@ class Settings:
 
 def _fits(name: str, value) -> bool:
     field = FIELDS.get(name)
-    return field is not None and isinstance(value, int) and field[1] <= value <= field[2]
+    return field is not None and isinstance(value, (int, bool)) and field[1] <= value <= field[2]

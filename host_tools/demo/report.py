@@ -15,16 +15,22 @@ from PIL import Image
 
 @dataclass
 class Attempt:
-    """One try at the door. `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and
+    """One try at the door, or a look at the screen alone where `opened` is None. `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and
     `points` five (x, y), both in frame pixels."""
 
     caption: str
-    opened: bool
+    opened: bool | None
     screen: np.ndarray
     frame: np.ndarray | None = None
     box: tuple[int, int, int, int] | None = None
     points: list[tuple[float, float]] = field(default_factory=list)
     times_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        if self.opened is None:
+            return ""
+        return "The door opened." if self.opened else "The door stayed shut."
 
 
 @dataclass
@@ -92,15 +98,14 @@ def _frame_svg(attempt: Attempt) -> str:
 def _attempt_html(attempt: Attempt) -> str:
     height, width = attempt.screen.shape[:2]
     screen = (
-        f'<img src="{_png_uri(attempt.screen)}" width="{width * 240 // height}" height="240" '
-        'alt="the panel\'s screen">'
+        f'<img src="{_png_uri(attempt.screen)}" width="{width * 240 // height}" height="240" alt="the panel\'s screen">'
     )
     times = ", ".join(f"{html.escape(stage)} {ms} ms" for stage, ms in attempt.times_ms.items())
-    outcome = "The door opened." if attempt.opened else "The door stayed shut."
+    outcome = attempt.outcome
     return (
-        f'<figure class="{"open" if attempt.opened else "shut"}"><div>{_frame_svg(attempt)}{screen}</div>'
+        f'<figure class="{"shut" if attempt.opened is False else "open"}"><div>{_frame_svg(attempt)}{screen}</div>'
         f"<figcaption><b>{outcome}</b> {html.escape(attempt.caption)}"
-        f'{f"<br><span class=soft>{times}</span>" if times else ""}</figcaption></figure>'
+        f"{f'<br><span class=soft>{times}</span>' if times else ''}</figcaption></figure>"
     )
 
 
