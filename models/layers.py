@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-MIN_SHIFT = 2  # the vector unit's rounding constant is proven for shifts from here up
+from models.graph import LANE_MAX, MIN_SHIFT
+
 _KEEP = 8192  # activation values kept per observed batch and layer
 _WEIGHT_EXPONENTS = range(0, 15)
 _ACT_EXPONENTS = range(-4, 12)
@@ -177,10 +178,13 @@ class _Weighted(nn.Module):
             self.w_exponent.fill_(min(_WEIGHT_EXPONENTS, key=error))
 
     def lane_bound(self) -> int:
-        """The largest magnitude an accumulator can reach, bias included (a 20-bit lane holds 2**19 - 1)."""
+        """The largest magnitude a vector lane can reach, zero point and rounding folded into the bias."""
         with torch.no_grad():
-            magnitudes = self.quantised_weight().abs().flatten(1).sum(1)
-            return int((magnitudes * 255 + self.quantised_bias().abs()).max())
+            weight = self.quantised_weight().flatten(1)
+            folded = self.quantised_bias() - self.source.zero_point * weight.sum(1) + 2 ** (self.shift - 1) + 1
+            if self.relu:
+                folded = folded - (128 << self.shift)
+            return int((weight.abs().sum(1) * 128 + folded.abs()).max())
 
     def emit(self, builder: GraphBuilder, name: str) -> str:
         if self.shift < MIN_SHIFT:
@@ -368,7 +372,18 @@ def calibrate(net: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     for layer in weighted(net):  # a large bias or narrow output may leave too small a shift
         while layer.shift < MIN_SHIFT and int(layer.w_exponent) < max(_WEIGHT_EXPONENTS):
             layer.w_exponent.add_(1)
+    fit_lanes(net)
     set_mode(net, "quant")
+
+
+def fit_lanes(net: nn.Module) -> list[str]:
+    """Coarsen the weights of convolutions whose sums could leave a 20-bit vector lane; returns which."""
+    coarsened = []
+    for place, layer in enumerate(weighted(net)):
+        while isinstance(layer, Conv) and layer.lane_bound() > LANE_MAX and layer.shift > MIN_SHIFT:
+            layer.w_exponent.sub_(1)
+            coarsened.append(f"{place:02d}_{layer.kind}")
+    return coarsened
 
 
 class GraphBuilder:

@@ -26,8 +26,6 @@ PanelName = Annotated[str | None, typer.Option("--panel", help="The panel's name
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for a typed word.")]
 Who = Annotated[str, typer.Argument(help="A resident: name, flat/name, or handle in hex.", metavar="RESIDENT")]
 
-_talk = Console(stderr=True, highlight=False)
-
 
 @contextmanager
 def on_panel(site: Path | None, panel: str | None) -> Iterator[tuple[Site, Panel]]:
@@ -55,14 +53,14 @@ def listing(json: bool, items: Sequence[dict[str, Any]], columns: Sequence[str])
 
 
 def talk(text: str) -> None:
-    _talk.print(text, markup=False)
+    print(text, file=sys.stderr)
 
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
     """A spinner on a terminal, a line elsewhere."""
     if sys.stderr.isatty():
-        with _talk.status(text):
+        with Console(stderr=True).status(text):
             yield
     else:
         talk(text)

@@ -15,8 +15,9 @@ from PIL import Image
 
 @dataclass
 class Attempt:
-    """One try at the door, or a look at the screen alone where `opened` is None. `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and
-    `points` five (x, y), both in frame pixels."""
+    """One try at the door, or a look at the screen alone where `opened` is None.
+
+    `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and `points` five (x, y), both in frame pixels."""
 
     caption: str
     opened: bool | None

@@ -90,9 +90,7 @@ def test_blur_keeps_the_light():
     sharp = photograph(white_square(), height=100, **(QUIET | {"gamma": 1.0}))
     soft = photograph(white_square(), height=100, **(QUIET | {"gamma": 1.0, "blur": 3.0}))
     assert soft.mean() == pytest.approx(sharp.mean(), rel=0.02)
-    assert (
-        np.abs(np.diff(soft.astype(int), axis=1)).max() < np.abs(np.diff(sharp.astype(int), axis=1)).max() / 3
-    )
+    assert np.abs(np.diff(soft.astype(int), axis=1)).max() < np.abs(np.diff(sharp.astype(int), axis=1)).max() / 3
 
 
 def test_colour_files_and_arrays_agree(tmp_path):

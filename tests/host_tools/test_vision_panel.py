@@ -19,9 +19,7 @@ from host_tools.vision.pipeline import MODELS, FacePipeline
 from host_tools.vision.pixelstats import measure
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = (
-    np.array(((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))) * 96 / 112
-)
+TEMPLATE = np.array(((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))) * 96 / 112
 
 
 def on_panel(source: str, folder: Path, *arguments: object) -> list:
@@ -58,9 +56,7 @@ for points in json.load(open(sys.argv[1])):
     t = similarity(points)
     print(json.dumps([t, halved(t)]))
 """
-    for points, (panel, panel_half) in zip(
-        sets, on_panel(source, tmp_path, tmp_path / "points.json"), strict=True
-    ):
+    for points, (panel, panel_half) in zip(sets, on_panel(source, tmp_path, tmp_path / "points.json"), strict=True):
         host = similarity(points)
         assert list(host) == panel
         assert list(halved(host)) == panel_half
