@@ -25,6 +25,11 @@ _NAME = ("text", 64)
 _SINCE = ("since", _COUNT)
 _NEXT = ("next", _COUNT)
 
+# A notice on the panel's screen: paragraphs, which the panel breaks into rows. They fit a frame in UTF-8.
+MAX_TITLE = 32
+MAX_LINES = 16
+MAX_LINE = 160
+
 CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
 CREDENTIALS = ("pin", "card")
 WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request")
@@ -95,8 +100,8 @@ OPS = {
             ("handle", _HANDLE),
             ("consent_id", _CONSENT),
             ("notice_hash", _HASH),
-            ("title", ("text", 32)),
-            ("lines", ("list", 40, ("text", 40))),
+            ("title", ("text", MAX_TITLE)),
+            ("lines", ("list", MAX_LINES, ("text", MAX_LINE))),
         ),
         (("state", _STATE),),
     ),

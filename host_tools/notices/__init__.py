@@ -8,15 +8,13 @@ so that whoever consented to one wording never consented to another.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from firmware.link.ops import MAX_LINE, MAX_LINES, MAX_TITLE
 from host_tools.errors import Usage
 
-_SCREEN_COLUMNS = 28
-_MAX_LINES = 40
 _FIELDS = ("name", "version", "language", "title")
 
 
@@ -35,8 +33,8 @@ class Notice:
         return f"{self.name}.{self.language}"
 
     def lines(self) -> list[str]:
-        """The screen's text, wrapped for the panel."""
-        return [line for paragraph in self.screen.split("\n") for line in _wrapped(paragraph)]
+        """The screen's text by paragraphs; the panel breaks them as its font needs."""
+        return self.screen.split("\n")
 
 
 def load(wanted: str = "face-door.en") -> Notice:
@@ -50,9 +48,7 @@ def load(wanted: str = "face-door.en") -> Notice:
             text = shipped.joinpath(f"{wanted}.txt").read_text(encoding="utf-8")
         return parse(text)
     except (OSError, UnicodeError) as error:
-        raise Usage(
-            f"The notice {wanted} cannot be read. These ship with menshen: {', '.join(names())}."
-        ) from error
+        raise Usage(f"The notice {wanted} cannot be read. These ship with menshen: {', '.join(names())}.") from error
 
 
 def names() -> list[str]:
@@ -65,11 +61,7 @@ def parse(text: str) -> Notice:
     head, screen_mark, rest = text.partition("\n[screen]\n")
     screen, text_mark, full = rest.partition("\n[text]\n")
     fields = dict(line.split(": ", 1) for line in head.strip().split("\n") if ": " in line)
-    if (
-        not (screen_mark and text_mark)
-        or sorted(fields) != sorted(_FIELDS)
-        or not fields["version"].isdigit()
-    ):
+    if not (screen_mark and text_mark) or sorted(fields) != sorted(_FIELDS) or not fields["version"].isdigit():
         raise Usage("A notice needs name, version, language and title, then [screen] and [text].")
     notice = Notice(
         fields["name"],
@@ -80,33 +72,10 @@ def parse(text: str) -> Notice:
         full.strip(),
         hashlib.sha256(text.encode()).digest(),
     )
-    if len(notice.lines()) > _MAX_LINES or len(notice.title) > 32:
+    lines = notice.lines()
+    if len(lines) > MAX_LINES or max(map(len, lines)) > MAX_LINE or len(notice.title) > MAX_TITLE:
         raise Usage(
-            f"The notice does not fit the panel's screen: at most {_MAX_LINES} lines of {_SCREEN_COLUMNS}."
+            f"The notice does not fit the panel: a title of {MAX_TITLE} characters and {MAX_LINES} paragraphs "
+            f"of {MAX_LINE} at most."
         )
     return notice
-
-
-def _wrapped(paragraph: str) -> list[str]:
-    """Lines of at most so many columns, broken at spaces, and anywhere in wide (Chinese) text."""
-    lines, line = [], ""
-    for word in _words(paragraph):
-        if line and _columns(line + word.rstrip()) > _SCREEN_COLUMNS:
-            lines.append(line.rstrip())
-            line = ""
-        line += word
-    return [*lines, line.rstrip()]
-
-
-def _words(paragraph: str) -> list[str]:
-    words = [""]
-    for character in paragraph:
-        wide = _columns(character) == 2
-        if words[-1] and (words[-1].endswith(" ") or wide or _columns(words[-1][-1]) == 2):
-            words.append("")
-        words[-1] += character
-    return words
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
