@@ -113,8 +113,12 @@ class Panel:
             raise Refused("this panel has no models: faces cannot be used")
         if model_id != self.gallery.model_id:
             raise ModelMismatch("the templates are of another embedder: update the host's models or the panel's")
-        self.vault.put_face(handle, model_id, consent_id, notice_hash, expiry, templates)
-        self.gallery.add(handle, model_id, templates)
+        try:
+            self.vault.put_face(handle, model_id, consent_id, notice_hash, expiry, templates)
+        finally:
+            # Also when the block of a replaced record would not erase: the new face is stored then.
+            if handle in self.vault.face_handles():
+                self._load_face(handle)
 
     def stop_matching(self, handle: bytes) -> None:
         if self.gallery is not None:
@@ -150,7 +154,7 @@ class Panel:
     def set_maintenance(self, on: bool) -> None:
         """On: the plain REPL can be reached and the door opens for nobody; off, or a restart, ends it."""
         self.maintenance = on
-        self.vault.append("maintenance", detail=b"on" if on else b"off")
+        self.vault.append("maintenance", detail="on" if on else "off")
         self.board.console.open_repl(on)
         self.entry.idle()
 
