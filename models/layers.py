@@ -188,9 +188,7 @@ class _Weighted(nn.Module):
 
     def emit(self, builder: GraphBuilder, name: str) -> str:
         if self.shift < MIN_SHIFT:
-            raise ValueError(
-                f"{self.kind} layer shifts by {self.shift}, less than {MIN_SHIFT}; calibrate again"
-            )
+            raise ValueError(f"{self.kind} layer shifts by {self.shift}, less than {MIN_SHIFT}; calibrate again")
         bias = self.quantised_bias().detach().cpu().numpy().astype(np.int32)
         weights = self.graph_weights(self.quantised_weight().detach().cpu().numpy().astype(np.int8))
         return builder.add(
@@ -226,12 +224,19 @@ class Conv(_Weighted):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight, bias = self._parameters_now()
-        x, padding = (x, 0) if self.kind == "conv1x1" else pad_same(x, self.stride)
+        y = self._convolve(x, weight, None if self.bn is not None else bias)
         if self.bn is not None:
-            y = self.bn(F.conv2d(x, weight, None, self.stride, padding, 1, self.groups))
-        else:
-            y = F.conv2d(x, weight, bias, self.stride, padding, 1, self.groups)
+            y = self.bn(y)
         return self.out(F.relu(y) if self.relu else y, self.tick)
+
+    def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        if self.kind == "conv1x1":
+            return F.conv2d(x, weight, bias)
+        if self.training and self.kind == "dw3x3" and self.stride == 2 and not (x.shape[2] % 2 or x.shape[3] % 2):
+            whole = F.conv2d(x, weight, bias, 1, 1, 1, self.groups)  # the same sums; the CPU's strided gradient is slow
+            return whole[:, :, 1::2, 1::2].contiguous(memory_format=torch.channels_last)
+        x, padding = pad_same(x, self.stride)
+        return F.conv2d(x, weight, bias, self.stride, padding, 1, self.groups)
 
     def fold(self) -> None:
         """Fold the batch normalisation into weight and bias, which then train directly."""
@@ -334,14 +339,8 @@ def equalise(net: nn.Module, rounds: int = 4) -> None:
 
 
 def _equalise_pair(first: Conv, second: Conv) -> None:
-    after = (
-        second.weight if second.kind == "dw3x3" else second.weight.transpose(0, 1)
-    )  # a view: input channel first
-    gain = (
-        (after.abs().amax((1, 2, 3)) / first.weight.abs().amax((1, 2, 3)).clamp_min(1e-6))
-        .clamp(1e-4, 1e4)
-        .sqrt()
-    )
+    after = second.weight if second.kind == "dw3x3" else second.weight.transpose(0, 1)  # a view: input channel first
+    gain = (after.abs().amax((1, 2, 3)) / first.weight.abs().amax((1, 2, 3)).clamp_min(1e-6)).clamp(1e-4, 1e4).sqrt()
     gain = gain.clamp(1 / 8, 8)[:, None, None, None]
     first.weight.mul_(gain)
     first.bias.mul_(gain.flatten())

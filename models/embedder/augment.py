@@ -42,9 +42,7 @@ def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     at = torch.arange(FACE_SIDE) * ratio - centre
     cos, sin = (angle.cos() * size).view(n, 1, 1), (angle.sin() * size).view(n, 1, 1)
     u, v = at.view(1, 1, -1) * mirror.view(n, 1, 1), at.view(1, -1, 1)
-    grid = torch.stack(
-        (u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1
-    )
+    grid = torch.stack((u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1)
     return F.grid_sample(x, grid / centre, mode="bilinear", padding_mode="border", align_corners=True)
 
 
@@ -55,9 +53,7 @@ def _distance(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.T
     x = x.clone()
     for low, high, rows in ((40, 60, order[:part]), (56, 88, order[part : 2 * part])):
         side = int(torch.randint(low, high, (1,), generator=rng))
-        small = F.interpolate(
-            x[rows], size=(side, side), mode="bilinear", antialias=True, align_corners=False
-        )
+        small = F.interpolate(x[rows], size=(side, side), mode="bilinear", antialias=True, align_corners=False)
         x[rows] = F.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
     rows = order[2 * part : 3 * part]
     kernel = torch.tensor([0.25, 0.5, 0.25])
@@ -73,11 +69,7 @@ def _light(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     turn = _uniform(n, rng, 0, 2 * math.pi)
     slope = strength * 0.35 * _uniform(n, rng) * (_uniform(n, rng) < 0.5)
     x = x * (1 + slope * (turn.cos() * ramp.view(1, 1, 1, -1) + turn.sin() * ramp.view(1, 1, -1, 1)))
-    return (
-        (x - 0.5) * (1 + strength * _uniform(n, rng, -0.3, 0.25))
-        + 0.5
-        + strength * _uniform(n, rng, -0.15, 0.15)
-    )
+    return (x - 0.5) * (1 + strength * _uniform(n, rng, -0.3, 0.25)) + 0.5 + strength * _uniform(n, rng, -0.15, 0.15)
 
 
 def _occlude(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:

@@ -84,9 +84,7 @@ def matcher_figures(graph: Graph, faces: Path, threshold: float) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=HERE / "embedder.tflite")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")

@@ -31,14 +31,13 @@ def threshold_q14(graph: Graph, faces: Faces) -> int:
     """Set on All-Age-Faces persons that the net never saw: adults of the same gender and age band."""
     rows = faces.rows("aaf_held")
     members = metrics.groups(faces.age[rows], faces.gender[rows])
-    limit = metrics.same_group_threshold(
-        embed(graph, faces.images[rows], "threshold"), members, SAME_GROUP_FMR
-    )
+    limit = metrics.same_group_threshold(embed(graph, faces.images[rows], "threshold"), members, SAME_GROUP_FMR)
     return round(limit * metrics.Q14)
 
 
 def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> dict:
     """Writes the three files; returns the manifest."""
+    layers.fit_lanes(net)
     graph = net.graph({})
     graph.meta = {"kind": "embedder", "threshold_q14": threshold_q14(graph, faces)}
     files = {"embedder.tflite": write_tflite(graph), "embedder.pack": write_pack(graph)}
@@ -52,8 +51,7 @@ def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> 
         "arena_bytes": plan_arena(graph).arena_bytes,
         "accumulators_beyond_20_bits": [a["op"] for a in graph.accumulators() if not a["fits20"]],
         "files": {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in files.items()
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
         },
         "training": training,
     }
@@ -66,9 +64,7 @@ def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> 
 def main() -> None:
     from models.embedder import train
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, default=train.CHECKPOINTS / "embedder_quant.pt")
     parser.add_argument("--out", type=Path, default=HERE)

@@ -69,9 +69,7 @@ def same_group_threshold(embeddings: np.ndarray, members: dict[str, np.ndarray],
     return high
 
 
-def same_group_rates(
-    embeddings: np.ndarray, members: dict[str, np.ndarray], threshold: float
-) -> dict[str, dict]:
+def same_group_rates(embeddings: np.ndarray, members: dict[str, np.ndarray], threshold: float) -> dict[str, dict]:
     report = {}
     for name, rows in members.items():
         scores = pair_scores(embeddings[rows])[2]

@@ -24,8 +24,7 @@ class Embedder(nn.Module):
         for channels, blocks in _STAGES:
             layers += [Conv("dw3x3", width, width, stride=2), Conv("conv1x1", width, channels)]
             layers += [
-                Residual(Conv("dw3x3", channels, channels), Conv("conv1x1", channels, channels))
-                for _ in range(blocks)
+                Residual(Conv("dw3x3", channels, channels), Conv("conv1x1", channels, channels)) for _ in range(blocks)
             ]
             width = channels
         side = FACE_SIDE // 16

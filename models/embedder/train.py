@@ -69,9 +69,7 @@ class Task(nn.Module):
         self.net = Embedder()
         self.classes = nn.Parameter(centres.clone())
 
-    def loss(
-        self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool
-    ) -> dict[str, torch.Tensor]:
+    def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             raw = self.net(pixels)
         z = F.normalize(raw.float())
@@ -260,9 +258,7 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True, help="folder with matcher/ and teachers/ in it")
     parser.add_argument(
         "--minutes", type=float, help="length of the float phase; a sixth is added for the quantised one"
