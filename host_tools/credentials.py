@@ -36,9 +36,7 @@ def set_pin(site: Site, panel: Panel, resident: Resident, pin: str | None = None
     if not pin.isascii() or not pin.isdigit() or not PIN_DIGITS <= len(pin) <= _MAX_PIN_DIGITS:
         raise Usage(f"A PIN has {PIN_DIGITS} to {_MAX_PIN_DIGITS} digits.")
     if weak(pin, resident.flat):
-        raise Usage(
-            "This PIN is among the first that anybody would try. Choose another, or let one be generated."
-        )
+        raise Usage("This PIN is among the first that anybody would try. Choose another, or let one be generated.")
     salt = _flat_salt(site, resident.flat)
     digest = hashlib.pbkdf2_hmac("sha256", pin.encode(), salt, ITERATIONS)
     fields = {"salt": salt, "iterations": ITERATIONS, "hash": digest}
@@ -112,8 +110,7 @@ def _issue(
 ) -> None:
     with site.registry.transaction() as db:
         row_id = db.execute(
-            "INSERT INTO credentials (handle, panel_id, kind, uid, state, issued) VALUES (?, ?, ?, ?, "
-            "'pending', ?)",
+            "INSERT INTO credentials (handle, panel_id, kind, uid, state, issued) VALUES (?, ?, ?, ?, 'pending', ?)",
             (resident.handle, panel.panel_id, kind, uid, site.now()),
         ).lastrowid
     with sending(site, lambda db: db.execute("DELETE FROM credentials WHERE id = ?", (row_id,))):

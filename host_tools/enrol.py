@@ -60,9 +60,7 @@ def put(
     retention_days: int = RETENTION_DAYS,
 ) -> Enrolment:
     expiry = site.now() + retention_days * DAY_S
-    return _enrol(
-        site, panel, resident, consent, expiry, "enrol_put", model_id=model_id, templates=list(templates)
-    )
+    return _enrol(site, panel, resident, consent, expiry, "enrol_put", model_id=model_id, templates=list(templates))
 
 
 def live(
@@ -76,9 +74,7 @@ def live(
     """The panel takes `count` good frames of whoever stands before it within `wait_s` seconds."""
     consent = _standing(site, panel, resident)
     expiry = site.now() + retention_days * DAY_S
-    return _enrol(
-        site, panel, resident, consent, expiry, "enrol_live", wait_s + 10.0, count=count, wait_s=wait_s
-    )
+    return _enrol(site, panel, resident, consent, expiry, "enrol_live", wait_s + 10.0, count=count, wait_s=wait_s)
 
 
 def _enrol(
@@ -126,7 +122,6 @@ def _standing(site: Site, panel: Panel, resident: Resident) -> Consent:
     if consent is None or consent.state != "given":
         state = consent.state if consent else "never asked"
         raise NoConsent(
-            f"{resident.name} has not consented to a stored face ({state}). Nothing was sent. Run: menshen "
-            "consent ask."
+            f"{resident.name} has not consented to a stored face ({state}). Nothing was sent. Run: menshen consent ask."
         )
     return consent

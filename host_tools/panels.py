@@ -115,9 +115,7 @@ def _exchange_keys(
         Ed25519PublicKey.from_public_bytes(device_pub).verify(reply["sig"], message)
         shared = secret.exchange(X25519PublicKey.from_public_bytes(panel_pub))
     except (InvalidSignature, ValueError) as error:
-        raise IdentityChanged(
-            "The panel's answer is not signed by its own key. Is someone in between?"
-        ) from error
+        raise IdentityChanged("The panel's answer is not signed by its own key. Is someone in between?") from error
     link_key = handshake.link_key(shared, host_pub, panel_pub, device_pub)
     with site.registry.transaction() as db:
         if unfinished:

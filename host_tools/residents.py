@@ -38,9 +38,7 @@ def add(
             handle=handle,
             flat=resident.flat,
             doors=resident.doors,
-            schedule=[
-                dict(zip(("days", "start", "end"), window, strict=True)) for window in resident.schedule
-            ],
+            schedule=[dict(zip(("days", "start", "end"), window, strict=True)) for window in resident.schedule],
             valid_from=resident.valid_from,
             valid_until=resident.valid_until,
         )
@@ -122,9 +120,7 @@ def _register(
 
 def _unregister(db: sqlite3.Connection, panel: Panel, handle: bytes) -> None:
     db.execute("DELETE FROM placements WHERE handle = ? AND panel_id = ?", (handle, panel.panel_id))
-    db.execute(
-        "DELETE FROM residents WHERE handle = ? AND handle NOT IN (SELECT handle FROM placements)", (handle,)
-    )
+    db.execute("DELETE FROM residents WHERE handle = ? AND handle NOT IN (SELECT handle FROM placements)", (handle,))
 
 
 def _set_placement(site: Site, panel: Panel, handle: bytes, state: str) -> None:

@@ -17,6 +17,8 @@ from host_tools.cli.common import Json, result, waiting
 from host_tools.errors import DoorDenied, Usage
 from host_tools.sim.control import TTY_FILE, Sim
 
+_RELEASE_S = 30.0  # the longest that a site may have the lock released
+
 app = typer.Typer(help="Start and handle a virtual panel.", no_args_is_help=True)
 
 State = Annotated[
@@ -35,10 +37,14 @@ Opens = Annotated[
 
 
 @app.command()
-def start(state: State = None, json: Json = False) -> None:
+def start(
+    blocks: Annotated[int, typer.Option(help="Size of its vault's flash in 4 KB blocks.", min=20, max=1048)] = 1048,
+    state: State = None,
+    json: Json = False,
+) -> None:
     """Switch the virtual panel on and leave it running. Its ports are printed."""
     with waiting("Starting the virtual panel"):
-        sim = Sim.start(_folder(state), detach=True, tty=True)
+        sim = Sim.start(_folder(state), blocks=blocks, detach=True, tty=True)
     ports = {"state": str(sim.state), "port": sim.port, "device": str(sim.state / TTY_FILE)}
     sim.close()
     sentence = f"The virtual panel runs on {ports['port']} and {ports['device']} (the device stays the same)."
@@ -122,6 +128,8 @@ def screen(
 
 def _do(state: Path | None, json: bool, opens: float, act: Callable[[Sim], Any], done: str) -> None:
     with _attached(state) as sim:
+        if opens:  # what another action opened must have shut, or this one could not be told from it
+            sim.wait_shut(timeout=_RELEASE_S)
         since = time.time()
         act(sim)
         opened = sim.wait_lock(True, since=since, timeout=opens) if opens else None

@@ -50,9 +50,7 @@ class SerialCarrier:
         self._serial.close()
 
     def _gone(self) -> LinkFailed:
-        return LinkFailed(
-            f"The panel on {self.port} went away. Check the cable or the simulator, then run this again."
-        )
+        return LinkFailed(f"The panel on {self.port} went away. Check the cable or the simulator, then run this again.")
 
 
 def _reason(error: Exception) -> str:

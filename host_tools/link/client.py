@@ -145,12 +145,9 @@ class PanelClient:
                     return found
         if garbled:
             raise LinkGarbled(
-                f"The link is garbled: no readable answer to {op}. Check the cable, then run the command "
-                "again."
+                f"The link is garbled: no readable answer to {op}. Check the cable, then run the command again."
             )
-        raise LinkFailed(
-            f"The panel did not answer {op} in time. Run the command again: it is safe to repeat."
-        )
+        raise LinkFailed(f"The panel did not answer {op} in time. Run the command again: it is safe to repeat.")
 
     def _next_line(self, deadline: float) -> bytes | None:
         while not self._arrived:
@@ -219,9 +216,7 @@ def _plain_refusal(reply: Message) -> None:
             "The panel does not know this site's key. Is it another panel, or was it provisioned again?"
         )
     if reply.get("err") == "not_provisioned":
-        raise IdentityChanged(
-            "The panel says that it is fresh, but this site has provisioned it. Is it another one?"
-        )
+        raise IdentityChanged("The panel says that it is fresh, but this site has provisioned it. Is it another one?")
 
 
 def _counter_after(counter: object) -> int:

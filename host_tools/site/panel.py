@@ -56,9 +56,7 @@ class Panel:
 
     def connected(self) -> PanelClient:
         if self._client is None:
-            client, hello = connect(
-                self._open_carrier(self.record.port), self.record.link_key, self._next_counter
-            )
+            client, hello = connect(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
             try:
                 self._check(hello)
             except BaseException:
@@ -71,17 +69,13 @@ class Panel:
         """A hello proves nothing, but tells a mistaken port from a broken link; the seals do the rest."""
         if "device_pub" not in hello:
             if self.record.state == "pending":
-                raise Provisioning(
-                    f"{self.name} was never provisioned to the end. Run: menshen panel provision."
-                )
+                raise Provisioning(f"{self.name} was never provisioned to the end. Run: menshen panel provision.")
             raise IdentityChanged(
                 f"A fresh panel answers where {self.name} should be. If {self.name} was erased on purpose, "
-                "run "
-                f"menshen panel retire {self.name}, then provision it again."
+                f"run menshen panel retire {self.name}, then provision it again."
             )
         if hello["panel_id"] != self.panel_id or hello["device_pub"] != self.record.device_pub:
             raise IdentityChanged(
                 f"Another panel ({hello['panel_id'].hex()}) answers where {self.name} "
-                f"({self.panel_id.hex()}) should "
-                "be. Check the port; do not trust it until you know why."
+                f"({self.panel_id.hex()}) should be. Check the port; do not trust it until you know why."
             )

@@ -153,10 +153,13 @@ class Registry:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise RegistryNewer(
-                f"The site registry {self.path} was written by a newer menshen (schema {version}, this one "
-                "knows "
-                f"{len(MIGRATIONS)}). Update menshen; nothing was changed."
+                f"The site registry {self.path} was written by a newer menshen (schema {version}, "
+                f"this one knows {len(MIGRATIONS)}). Update menshen; nothing was changed."
             )
+        # Before anything that writes: another program's file stays as it is.
+        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if (version or tables) and (not version or "site" not in tables):
+            raise RegistryBroken(f"{self.path} is another program's database. Choose another file.")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA secure_delete = ON")
@@ -164,28 +167,21 @@ class Registry:
             self._migrate()
         if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise RegistryBroken(f"The site registry {self.path} is damaged. Restore it from a backup.")
-        if self._db.execute("SELECT count(*) FROM site").fetchone()[0] != 1:
-            raise RegistryBroken(f"The site registry {self.path} is not a menshen site. Choose another file.")
 
     def _migrate(self) -> None:
         with self.transaction() as db:
             # Read again inside the transaction: another process may have migrated meanwhile.
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise RegistryBroken(f"{self.path} is another program's database. Choose another file.")
             for step in MIGRATIONS[version:]:
                 for statement in _statements(step):
                     db.execute(statement)
             if version == 0:
-                db.execute(
-                    "INSERT INTO site VALUES (1, ?, ?, ?)", (os.urandom(8), os.urandom(16), int(time.time()))
-                )
+                db.execute("INSERT INTO site VALUES (1, ?, ?, ?)", (os.urandom(8), os.urandom(16), int(time.time())))
             db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _broken(self, error: sqlite3.DatabaseError) -> RegistryBroken:
         return RegistryBroken(
-            f"The site registry {self.path} cannot be used ({error}). Restore it from a backup; nothing "
-            "was changed."
+            f"The site registry {self.path} cannot be used ({error}). Restore it from a backup; nothing was changed."
         )
 
 

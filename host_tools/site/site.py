@@ -67,9 +67,7 @@ class Site:
     def panel_records(self) -> list[PanelRecord]:
         return [
             PanelRecord.of(row)
-            for row in self.registry.rows(
-                "SELECT * FROM panels WHERE state != 'retired' ORDER BY added, rowid"
-            )
+            for row in self.registry.rows("SELECT * FROM panels WHERE state != 'retired' ORDER BY added, rowid")
         ]
 
     def panel(self, name: str | None = None) -> Panel:
@@ -90,9 +88,7 @@ class Site:
         if known is None or known.record != record:
             if known:
                 known.close()
-            known = Panel(
-                record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier
-            )
+            known = Panel(record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier)
             self._panels[record.panel_id] = known
         return known
 
@@ -117,17 +113,14 @@ class Site:
     def consent(self, panel: Panel, resident: Resident) -> Consent | None:
         """The latest one, whatever its state."""
         row = self.registry.row(
-            "SELECT * FROM consents WHERE panel_id = ? AND handle = ? ORDER BY asked DESC, rowid DESC "
-            "LIMIT 1",
+            "SELECT * FROM consents WHERE panel_id = ? AND handle = ? ORDER BY asked DESC, rowid DESC LIMIT 1",
             panel.panel_id,
             resident.handle,
         )
         return Consent.of(row) if row else None
 
     def enrolments(self, resident: Resident) -> list[Enrolment]:
-        return [
-            Enrolment(*row) for row in self.registry.rows(_ENROLMENT + " WHERE handle = ?", resident.handle)
-        ]
+        return [Enrolment(*row) for row in self.registry.rows(_ENROLMENT + " WHERE handle = ?", resident.handle)]
 
     def credentials(self, resident: Resident) -> list[Credential]:
         query = "SELECT kind, uid, state FROM credentials WHERE handle = ? ORDER BY id"
