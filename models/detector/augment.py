@@ -131,7 +131,8 @@ def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         out *= np.linspace(rng.uniform(0.5, 1.4), rng.uniform(0.5, 1.4), H, dtype=np.float32)[:, None]
     gamma = math.exp(rng.normal(0, 0.3))
     gain = math.exp(rng.normal(0, 0.25))
-    out = 255 * np.clip(out * (gain / 255), 0, 1) ** gamma
+    curve = 255 * np.clip(np.arange(256, dtype=np.float32) * (gain / 255), 0, 1) ** gamma
+    out = cv2.LUT(np.clip(out, 0, 255).astype(np.uint8), curve)
     mean = out.mean()
     out = (out - mean) * rng.uniform(0.55, 1.25) + mean + rng.normal(0, 14)
     if rng.random() < 0.75:

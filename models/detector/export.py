@@ -23,7 +23,7 @@ from models.runtime import Int8Model
 from models.tflite_writer import write_tflite
 
 
-def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 0.5, folder: Path = HERE) -> dict:
+def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 1.0, folder: Path = HERE) -> dict:
     """Writes the three files; returns the manifest."""
     state = torch.load(checkpoint, weights_only=True)
     net = shaped_for(state["phase"])
