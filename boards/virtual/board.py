@@ -20,12 +20,12 @@ from firmware.hal.virtual.entry import VirtualKeypad, VirtualNfc
 from firmware.hal.virtual.flash import FileFlash
 
 
-def _open_flash(path: str):
+def _open_flash(path: str, blocks: int):
     # The chip's file lies outside the panel's filesystem, as the vault partition does on a board.
     directory, name = path.rsplit("/", 1)
     os.mount(os.VfsPosix(directory), "/chips")
     try:
-        return FileFlash("/chips/" + name)
+        return FileFlash("/chips/" + name, blocks)
     finally:
         os.umount("/chips")
 
@@ -62,4 +62,4 @@ class VirtualBoard(api.Board):
 
 
 def build() -> VirtualBoard:
-    return VirtualBoard(Bus(os.getenv("MENSHEN_WORLD")), _open_flash(os.getenv("MENSHEN_FLASH")))
+    return VirtualBoard(Bus(os.getenv("MENSHEN_WORLD")), _open_flash(os.getenv("MENSHEN_FLASH"), int(os.getenv("MENSHEN_FLASH_BLOCKS"))))

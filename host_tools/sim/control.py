@@ -62,6 +62,7 @@ class Sim:
         *,
         stage: Callable[[Path], None] = _stage_firmware,
         heap: str = "8M",
+        blocks: int = 1048,
         detach: bool = False,
         tty: bool = False,
         timeout: float = 20.0,
@@ -75,7 +76,7 @@ class Sim:
         if _running(state):
             raise HostError(f"A virtual panel runs in {state} already. Stop it first: menshen sim stop.")
         stage(state / "vfs")
-        process = _spawn(state, heap, detach=detach, tty=tty)
+        process = _spawn(state, heap, blocks, detach=detach, tty=tty)
         try:
             info = _await_info(state, process, timeout)
             return cls(state, info, process)
@@ -170,6 +171,10 @@ class Sim:
         """Whether the lock went to `released` after `since`, waiting up to `timeout` seconds for it."""
         return bool(self._ask("wait_lock", timeout, released=released, since=since))
 
+    def wait_shut(self, timeout: float = 10.0) -> bool:
+        """Whether the lock holds, waiting up to `timeout` seconds for it."""
+        return not self.door_state()["released"] or self.wait_lock(False, since=time.time(), timeout=timeout)
+
     def screen(self) -> npt.NDArray[np.uint8]:
         """(320, 240, 3) RGB."""
         data = self._ask("screen")
@@ -219,10 +224,11 @@ def _packed(photo: str | Path | Image.Image | npt.NDArray[Any]) -> dict[str, Any
     return {"size": grey.size, "grey": base64.b64encode(grey.tobytes()).decode()}
 
 
-def _spawn(state: Path, heap: str, *, detach: bool, tty: bool) -> subprocess.Popen[bytes]:
+def _spawn(state: Path, heap: str, blocks: int, *, detach: bool, tty: bool) -> subprocess.Popen[bytes]:
     import host_tools
 
     command = [sys.executable, "-m", "host_tools.sim", "--state", str(state), "--heap", heap]
+    command += ["--blocks", str(blocks)]
     command += ["--tty"] if tty else []
     command += [] if detach else ["--until-eof"]
     home = str(Path(host_tools.__file__).resolve().parents[1])

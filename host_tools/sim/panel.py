@@ -46,6 +46,7 @@ class PanelSpec:
     flash: Path
     world: str
     heap: str = "8M"
+    blocks: int = 1048
 
     def environment(self, start: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
@@ -54,6 +55,7 @@ class PanelSpec:
             "MICROPYPATH": ".frozen:/lib",
             "MENSHEN_VFS": str(self.vfs),
             "MENSHEN_FLASH": str(self.flash),
+            "MENSHEN_FLASH_BLOCKS": str(self.blocks),
             "MENSHEN_WORLD": self.world,
             "MENSHEN_START": start,
         }
