@@ -32,10 +32,10 @@ def cast(folder: Path | None) -> tuple[Person, Person]:
     """(who consents, who declines). Raises Usage where `folder` does not hold two people."""
     if folder is None:
         return _portraits()
-    people = [_from_folder(path) for path in sorted(folder.glob("*/"))] if folder.is_dir() else []
-    if len(people) < 2:
+    folders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if len(folders) < 2:
         raise Usage(f"{folder} needs a folder of pictures for each of two people, named after them.")
-    return people[0], people[1]
+    return _from_folder(folders[0]), _from_folder(folders[1])
 
 
 def at_the_door(picture: Picture, pipeline: FacePipeline, **view: Any) -> dict[str, Any]:
