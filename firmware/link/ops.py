@@ -200,7 +200,6 @@ OPS = {
         (),
     ),
     "maintenance": ((("on", _FLAG),), (("on", _FLAG),)),
-    "selftest": ((), (("passed", _FLAG), ("checks", ("free", 2048)))),
 }
 
 
