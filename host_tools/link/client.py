@@ -40,7 +40,6 @@ _SLOW_S = {
     "consent_withdraw": 15.0,
     "wipe_face": 15.0,
     "resident_drop": 15.0,
-    "selftest": 30.0,
 }
 _RESYNCHRONISATIONS = 3
 

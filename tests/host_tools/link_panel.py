@@ -120,7 +120,7 @@ class Handler:
     def wipe_face(self, **fields) -> dict:
         raise NotFound("no such face")
 
-    def selftest(self) -> dict:
+    def set_policy(self) -> dict:
         raise ValueError("a secret")
 
     def events(self, since: int, limit: int) -> dict:

@@ -284,7 +284,7 @@ def test_the_panels_refusals_keep_their_meaning(rig: Rig, panel: Panel) -> None:
 
 def test_a_failing_or_senseless_panel_is_an_error_not_a_crash(rig: Rig, panel: Panel) -> None:
     with pytest.raises(RefusedByPanel, match="ValueError") as failure:
-        panel.request("selftest")
+        panel.request("set_policy")
     assert "a secret" not in str(failure.value)
     with pytest.raises(LinkFailed):
         panel.request("events", timeout_s=0.3, since=0, limit=1)  # its answer does not fit a frame
