@@ -34,7 +34,7 @@ from host_tools.link.carrier import Carrier
 
 _TRIES = 3
 _TIMEOUT_S = 3.0
-# Operations that take a panel longer: an erase with its signature, or a person in front of the camera.
+# Operations that take a panel longer: an erase, or a signature without fast arithmetic.
 _SLOW_S = {
     "provision": 15.0,
     "consent_withdraw": 15.0,
