@@ -8,7 +8,7 @@ from pathlib import Path
 
 from host_tools.errors import HostError, Usage
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def source_root() -> Path:
@@ -25,6 +25,11 @@ def packs() -> list[Path]:
     return sorted((source_root() / "models").glob("*/*.pack"))
 
 
+def hal(board: str) -> str:
+    """Which folder of firmware/hal the board's board.py builds on."""
+    return "virtual" if board == "virtual" else "esp32"
+
+
 def stage_vfs(board: str, dest: Path) -> None:
     """Writes the tree for `board` into `dest`. What it held of firmware and packs goes, other files stay."""
     root = source_root()
@@ -38,6 +43,9 @@ def stage_vfs(board: str, dest: Path) -> None:
     shutil.copytree(root / "firmware", dest / "firmware", ignore=_ignored(board, root / "firmware"))
     (dest / "firmware/main.py").unlink()
     shutil.copyfile(root / "firmware/main.py", dest / "main.py")
+    start = dest / f"firmware/hal/{hal(board)}/boot.py"
+    if start.is_file():
+        start.rename(dest / "boot.py")
     shutil.copyfile(root / "boards" / board / "board.py", dest / "board.py")
     (dest / "packs").mkdir()
     for pack in packs():
@@ -45,7 +53,7 @@ def stage_vfs(board: str, dest: Path) -> None:
 
 
 def _ignored(board: str, firmware: Path) -> Callable[[str, list[str]], set[str]]:
-    other_hal = "esp32" if board == "virtual" else "virtual"
+    other_hal = "esp32" if hal(board) == "virtual" else "virtual"
 
     def ignore(directory: str, names: list[str]) -> set[str]:
         skipped = {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
