@@ -16,7 +16,7 @@ from host_tools.site.sending import sending
 
 DAY_S = 86_400
 RETENTION_DAYS = 365
-_MAX_TEMPLATES = 16
+_MAX_TEMPLATES = 4  # of one record; the panel compares with each
 
 Photo = str | Path | NDArray[np.uint8]
 
@@ -67,7 +67,7 @@ def live(
     site: Site,
     panel: Panel,
     resident: Resident,
-    count: int = 5,
+    count: int = 4,
     wait_s: int = 30,
     retention_days: int = RETENTION_DAYS,
 ) -> Enrolment:

@@ -122,9 +122,9 @@ OPS = {
             ("notice_hash", _HASH),
             ("model_id", _MODEL),
             ("expiry", _TIME),
-            ("templates", ("list", 16, _TEMPLATE)),
+            ("templates", ("list", 4, _TEMPLATE)),
         ),
-        (("templates", ("int", 1, 16)),),
+        (("templates", ("int", 1, 4)),),
     ),
     # Answered when the faces are taken or the time is up (no_face, many_faces, quality).
     "enrol_live": (
@@ -133,10 +133,10 @@ OPS = {
             ("consent_id", _CONSENT),
             ("notice_hash", _HASH),
             ("expiry", _TIME),
-            ("count", ("int", 1, 8)),
+            ("count", ("int", 1, 4)),
             ("wait_s", ("int", 1, 60)),
         ),
-        (("templates", ("int", 1, 16)), ("model_id", _MODEL)),
+        (("templates", ("int", 1, 4)), ("model_id", _MODEL)),
     ),
     "pin_set": (
         (

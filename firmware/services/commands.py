@@ -4,6 +4,8 @@ Every handler is idempotent: the host repeats a command whose answer it did not 
 reply leaves, and a refusal changes nothing.
 """
 
+from binascii import hexlify
+
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.errors import ConsentError, NotFound
@@ -211,4 +213,7 @@ class Commands:
 
 
 def _text(detail: bytes) -> str:
-    return "".join(chr(c) if 32 <= c < 127 else "." for c in detail)
+    """Words as they are, an id in hex."""
+    if all(32 <= c < 127 for c in detail):
+        return str(detail, "ascii")
+    return str(hexlify(detail), "ascii")

@@ -20,6 +20,7 @@ class ConsentDesk:
     def ask(self, handle: bytes, consent_id: bytes, notice_hash: bytes, title: str, lines: list) -> None:
         panel = self._panel
         panel.face.stop()
+        panel.entry.keep_screen()
         self._asked = (handle, consent_id, notice_hash)
         self._title = title
         self._pages = panel.screens.notice_pages(lines)

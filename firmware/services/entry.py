@@ -228,6 +228,10 @@ class Entry:
 
     # The screen at rest
 
+    def keep_screen(self) -> None:
+        """What comes now stays until it is answered."""
+        self._answer_until = None
+
     def _hold(self) -> None:
         self._answer_until = ticks_add(ticks_ms(), _ANSWER_MS)
 
