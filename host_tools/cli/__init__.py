@@ -39,13 +39,17 @@ def demo(
     photos: Annotated[
         Path | None, typer.Option(help="Your own pictures: a folder for each person.", file_okay=False, exists=True)
     ] = None,
+    page: Annotated[Path, typer.Option(help="Where the page with the pictures goes.")] = Path(
+        "build/menshen-demo.html"
+    ),
+    blur: Annotated[bool, typer.Option("--blur", help="Make faces on the page unrecognisable.")] = False,
     json: Json = False,
 ) -> None:
     """Tell the whole story on a virtual panel: consent, entry by face, PIN and card, withdrawal, proof."""
     # The demo brings the models' runtime and picture libraries, which take a second to load.
     from host_tools.demo import run
 
-    raise typer.Exit(run(photos=photos, json=json))
+    raise typer.Exit(run(photos=photos, json=json, page=page, blur=blur))
 
 
 def main() -> None:

@@ -17,11 +17,10 @@ from host_tools.image import packs, source_root
 from host_tools.sim.control import Sim
 from host_tools.site import Site
 
-PAGE = Path("build/menshen-demo.html")
 
-
-def run(photos: Path | None = None, json: bool = False, page: Path = PAGE) -> int:
+def run(photos: Path | None, page: Path, *, json: bool = False, blur: bool = False) -> int:
     """Runs the story; 0 when each step came out as it must, else 1. `json`: the last line is one JSON object.
+    `blur`: what the camera saw is unrecognisable on the page.
 
     The panel and the registry live in a temporary folder, which goes when it ends.
     """
@@ -44,7 +43,7 @@ def run(photos: Path | None = None, json: bool = False, page: Path = PAGE) -> in
         peak = story.peak_heap_bytes() if steps[0].ok else 0
     ok = all(step.ok for step in steps) and not steps[-1].error
     models = _models()
-    report.write(page, steps, _facts(peak, models, time.monotonic() - started))
+    report.write(page, steps, _facts(peak, models, time.monotonic() - started), blur)
     console.print(f"\n{'[green]Every step came out as it must.' if ok else '[red]A step failed.'}[/] Page: {page}")
     if json:
         summary = {

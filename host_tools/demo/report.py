@@ -53,6 +53,8 @@ class Step:
         return {"name": self.name, "ok": self.ok, "milliseconds": self.milliseconds}
 
 
+_SQUARE = 16
+
 _STYLE = """
 :root{--ink:#1c1b19;--soft:#6a655c;--line:#ded8cc;--paper:#fbf9f4;--card:#fff;--good:#1f6f43;--bad:#a3271f}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);
@@ -80,10 +82,11 @@ def _png_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _frame_svg(attempt: Attempt) -> str:
+def _frame_svg(attempt: Attempt, blur: bool) -> str:
     if attempt.frame is None:
         return ""
     height, width = attempt.frame.shape
+    frame = _coarse(attempt.frame) if blur else attempt.frame
     marks = ""
     if attempt.box:
         x, y, w, h = attempt.box
@@ -91,12 +94,18 @@ def _frame_svg(attempt: Attempt) -> str:
     marks += "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#f2b134"/>' for x, y in attempt.points)
     return (
         f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="what the camera saw"><image href="{_png_uri(attempt.frame)}" width="{width}" '
+        f'aria-label="what the camera saw"><image href="{_png_uri(frame)}" width="{width}" '
         f'height="{height}"/>{marks}</svg>'
     )
 
 
-def _attempt_html(attempt: Attempt) -> str:
+def _coarse(frame: np.ndarray) -> np.ndarray:
+    """Squares of 16 pixels, each its mean: where a face was can be seen, whose it was cannot."""
+    small = frame.reshape(frame.shape[0] // _SQUARE, _SQUARE, frame.shape[1] // _SQUARE, _SQUARE).mean((1, 3))
+    return small.astype(np.uint8).repeat(_SQUARE, 0).repeat(_SQUARE, 1)
+
+
+def _attempt_html(attempt: Attempt, blur: bool) -> str:
     height, width = attempt.screen.shape[:2]
     screen = (
         f'<img src="{_png_uri(attempt.screen)}" width="{width * 240 // height}" height="240" alt="the panel\'s screen">'
@@ -104,17 +113,17 @@ def _attempt_html(attempt: Attempt) -> str:
     times = ", ".join(f"{html.escape(stage)} {ms} ms" for stage, ms in attempt.times_ms.items())
     outcome = attempt.outcome
     return (
-        f'<figure class="{"shut" if attempt.opened is False else "open"}"><div>{_frame_svg(attempt)}{screen}</div>'
+        f'<figure class="{"shut" if attempt.opened is False else "open"}"><div>{_frame_svg(attempt, blur)}{screen}</div>'
         f"<figcaption><b>{outcome}</b> {html.escape(attempt.caption)}"
         f"{f'<br><span class=soft>{times}</span>' if times else ''}</figcaption></figure>"
     )
 
 
-def _step_html(number: int, step: Step) -> str:
+def _step_html(number: int, step: Step, blur: bool) -> str:
     checks = "".join(f'<li class="{"ok" if held else "no"}">{html.escape(what)}</li>' for what, held in step.checks)
     if step.error:
         checks += f'<li class="no">{html.escape(step.error)}</li>'
-    attempts = "".join(_attempt_html(attempt) for attempt in step.attempts)
+    attempts = "".join(_attempt_html(attempt, blur) for attempt in step.attempts)
     return (
         f"<section><header><h2>{number}. {html.escape(step.title)}</h2>"
         f'<span class="soft">{step.milliseconds} ms</span></header><ul>{checks}</ul>'
@@ -122,11 +131,11 @@ def _step_html(number: int, step: Step) -> str:
     )
 
 
-def write(path: Path, steps: list[Step], facts: dict[str, str]) -> None:
+def write(path: Path, steps: list[Step], facts: dict[str, str], blur: bool = False) -> None:
     """Writes the page to `path`; `facts` are the measured figures at its foot, name to value."""
     passed = all(step.ok for step in steps)
     rows = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in facts.items())
-    body = "".join(_step_html(i, step) for i, step in enumerate(steps, 1))
+    body = "".join(_step_html(i, step, blur) for i, step in enumerate(steps, 1))
     verdict = "Every step came out as it must." if passed else "Something did not come out as it must."
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
