@@ -8,18 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from firmware.credentials.diversify import card_key
+from firmware.credentials.ntag424 import DOOR_KEY
 from firmware.credentials.pin import ITERATIONS, SALT_BYTES
-from firmware.crypto.aes import cmac
 from firmware.crypto.hmac import hmac_sha256
 from host_tools.errors import Usage
-from host_tools.sim.card import APPLICATION, Card
+from host_tools.personalise import personalise, slot_key
+from host_tools.readers import Reader, card_file
 from host_tools.site import Panel, Resident, Site
 from host_tools.site.sending import sending
 
 PIN_DIGITS = 6
 _MAX_PIN_DIGITS = 12
-_DOOR_KEY = 0  # the card's key slot that doors use
 
 # What people choose most, beyond the patterns that `weak` finds.
 _COMMON = """
@@ -58,28 +57,26 @@ def weak(pin: str, flat: str = "") -> bool:
 
 
 def issue_card(site: Site, panel: Panel, resident: Resident, path: Path) -> bytes:
-    """Personalises the card in the file `path`, a new one where there is none, and returns its UID.
+    """`personalise_card` for the virtual card in the file `path`, a factory's new one where there is none."""
+    with card_file(path) as reader:
+        return personalise_card(site, panel, resident, reader)
 
-    Its key follows from the site's card key and its UID (NXP AN10922); the panel learns this card's key only.
+
+def personalise_card(site: Site, panel: Panel, resident: Resident, reader: Reader) -> bytes:
+    """Gives the card at `reader` the site's keys, lets the panel know its door key, and returns its UID.
+
+    The keys follow from the site's card key and the UID (NXP AN10922). The panel learns the one that opens doors and
+    never the card's master key. Done again, it changes nothing. Usage: another site's card, or one reported lost.
     """
-    card, fresh = _card(path)
-    key = card_key(cmac, site.card_key, card.uid, APPLICATION, site.site_id)
-    previous = list(card.keys)
-    card.keys[_DOOR_KEY] = key
-    try:
-        card.save(path)
-    except OSError as error:
-        raise Usage(f"The card cannot be written to {path}: {error.strerror}.") from error
-    try:
-        _issue(site, panel, resident, "card", card.uid, "card_put", {"uid": card.uid, "key": key})
-    except BaseException:
-        if fresh:
-            path.unlink()
-        else:
-            card.keys[:] = previous
-            card.save(path)
-        raise
-    return card.uid
+    personalise(reader.transceive, reader.uid, site.card_key, site.site_id)
+    admit_card(site, panel, resident, reader.uid)
+    return reader.uid
+
+
+def admit_card(site: Site, panel: Panel, resident: Resident, uid: bytes) -> None:
+    """Lets one more panel know a card that was personalised before; the card itself is not needed."""
+    key = slot_key(site.card_key, site.site_id, uid, DOOR_KEY)
+    _issue(site, panel, resident, "card", uid, "card_put", {"uid": uid, "key": key})
 
 
 def revoke(site: Site, panel: Panel, resident: Resident, kind: str, uid: bytes | None = None) -> int:
@@ -119,15 +116,6 @@ def _issue(
             (resident.handle, panel.panel_id, kind, uid, row_id),
         )
         db.execute("UPDATE credentials SET state = 'active' WHERE id = ?", (row_id,))
-
-
-def _card(path: Path) -> tuple[Card, bool]:
-    if not path.exists():
-        return Card.create(), True
-    try:
-        return Card.load(path), False
-    except (OSError, ValueError) as error:
-        raise Usage(f"{path} is not a card: {error}.") from error
 
 
 def _flat_salt(site: Site, flat: str) -> bytes:

@@ -110,6 +110,7 @@ SAME_AS = {
     "unknown_card": "not_recognised",
     "wrong_key": "not_recognised",
     "malformed": "not_recognised",
+    "too_slow": "card_removed",
 }
 
 
