@@ -17,7 +17,9 @@ from PIL import Image
 class Attempt:
     """One try at the door, or a look at the screen alone where `opened` is None.
 
-    `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and `points` five (x, y), both in frame pixels."""
+    `frame` is 240x320 uint8 grey, `screen` 320x240x3 uint8; `box` is x, y, w, h and `points` five (x, y), both in
+    frame pixels.
+    """
 
     caption: str
     opened: bool | None
@@ -26,6 +28,10 @@ class Attempt:
     box: tuple[int, int, int, int] | None = None
     points: list[tuple[float, float]] = field(default_factory=list)
     times_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def entered(self) -> bool:
+        return self.opened is True
 
     @property
     def outcome(self) -> str:
@@ -111,10 +117,10 @@ def _attempt_html(attempt: Attempt, blur: bool) -> str:
         f'<img src="{_png_uri(attempt.screen)}" width="{width * 240 // height}" height="240" alt="the panel\'s screen">'
     )
     times = ", ".join(f"{html.escape(stage)} {ms} ms" for stage, ms in attempt.times_ms.items())
-    outcome = attempt.outcome
+    kind = "shut" if attempt.opened is False else "open"
     return (
-        f'<figure class="{"shut" if attempt.opened is False else "open"}"><div>{_frame_svg(attempt, blur)}{screen}</div>'
-        f"<figcaption><b>{outcome}</b> {html.escape(attempt.caption)}"
+        f'<figure class="{kind}"><div>{_frame_svg(attempt, blur)}{screen}</div>'
+        f"<figcaption><b>{attempt.outcome}</b> {html.escape(attempt.caption)}"
         f"{f'<br><span class=soft>{times}</span>' if times else ''}</figcaption></figure>"
     )
 

@@ -101,7 +101,7 @@ class Story:
         credentials.issue_card(self._site, self._panel, resident, self._card(self._grace))
         attempt = self._show_face(self._grace, "301", "Her flat number, then her face.")
         step.attempts.append(attempt)
-        step.checks.append(("a different frame of her opened the door", attempt.opened))
+        step.checks.append(("a different frame of her opened the door", attempt.entered))
 
     def _decline(self, step: Step) -> None:
         resident = self._add(self._eileen, "302")
@@ -119,10 +119,10 @@ class Story:
         step.checks += [
             ("she declined, and the panel took that for an answer", state == "declined"),
             ("only the one face that was agreed to is stored", faces == 1),
-            ("her face did not open the door", not tries[0].opened),
-            ("flat number and PIN opened it", tries[1].opened),
-            ("her card opened the same door", tries[2].opened),
-            ("a wrong PIN did not", not tries[3].opened),
+            ("her face did not open the door", not tries[0].entered),
+            ("flat number and PIN opened it", tries[1].entered),
+            ("her card opened the same door", tries[2].entered),
+            ("a wrong PIN did not", not tries[3].entered),
         ]
 
     def _force(self, step: Step) -> None:
@@ -159,9 +159,9 @@ class Story:
                 "the same panel answers, with one face and two residents",
                 (status["faces"], status["residents"]) == (1, 2),
             ),
-            ("the face that was agreed to still opens", tries[0].opened),
-            ("the other face still does not", not tries[1].opened),
-            ("PIN and card still open", tries[2].opened and tries[3].opened),
+            ("the face that was agreed to still opens", tries[0].entered),
+            ("the other face still does not", not tries[1].entered),
+            ("PIN and card still open", tries[2].entered and tries[3].entered),
             ("a face without consent is still refused", self._panel_refuses(model_id, templates)),
             ("it still accepts no second provisioning", self._refuses_provisioning()),
         ]
@@ -181,8 +181,8 @@ class Story:
             ("the receipt verifies with the pinned key alone", proof.handle == resident.handle),
             ("with any one byte changed it does not", self._changed_receipts_fail(key)),
             ("no face is stored any more", panels.status(self._panel)["faces"] == 0),
-            ("her face no longer opens the door", not face.opened),
-            ("her card still does", card.opened),
+            ("her face no longer opens the door", not face.entered),
+            ("her card still does", card.entered),
         ]
 
     def _restart_again(self, step: Step) -> None:
@@ -193,8 +193,8 @@ class Story:
         kept = [receipt.data for receipt in self._site.receipts()]
         again = self._panel.request("receipts", since=0, limit=5)["receipts"]
         step.checks += [
-            ("the wiped face did not come back", not face.opened and panels.status(self._panel)["faces"] == 0),
-            ("her card still opens", card.opened),
+            ("the wiped face did not come back", not face.entered and panels.status(self._panel)["faces"] == 0),
+            ("her card still opens", card.entered),
             ("the panel gives the same receipt, byte for byte", self._receipt in kept and self._receipt in again),
         ]
 
