@@ -6,26 +6,10 @@ name of a record.
 
 from firmware.base.compat import const
 from firmware.base.errors import BadRequest, ModelMismatch, NotFound, VaultFull
+from firmware.base.integers import isqrt
 
 DIMENSIONS = const(128)
 NO_SCORE = const(-16385)
-
-
-def isqrt(n: int) -> int:
-    """The integer square root (Newton)."""
-    if n < 2:
-        return n
-    bits = 0
-    rest = n
-    while rest:
-        rest >>= 1
-        bits += 1
-    x = 1 << ((bits + 1) >> 1)
-    while True:
-        y = (x + n // x) >> 1
-        if y >= x:
-            return x
-        x = y
 
 
 def length_q8(square: int) -> int:

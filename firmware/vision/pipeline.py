@@ -19,7 +19,7 @@ from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
 from firmware.vision.detector import FaceDecoder
 from firmware.vision.image import half2x2, warp
-from firmware.vision.pixelstats import measure
+from firmware.vision.pixelstats import level, measure
 
 WIDTH = const(320)
 HEIGHT = const(240)
@@ -72,6 +72,8 @@ class FacePipeline:
         if not hint:
             measure(self._face, self._stats)
             hint = quality.judge_pixels(self._stats, limits)
+            gain, offset = quality.levels(self._stats)
+            level(self._face, gain, offset)
         self.times["align"] = ticks_diff(ticks_ms(), start)
         return face, hint
 

@@ -1,4 +1,4 @@
-"""Light and sharpness of an aligned face, counted in viper; host_tools.vision.pixelstats counts the same.
+"""Light and sharpness of an aligned face, counted and evened in viper; host_tools.vision.pixelstats is the twin.
 
 Only the middle of the face counts (eyes to mouth), not hair and background: rows 32..87, columns 24..71 of
 96x96.
@@ -11,7 +11,7 @@ from firmware.vision.quality import STATS
 
 @micropython.viper
 def _measure(face: ptr8, out: ptr32):  # noqa: F821
-    total = dark = bright = fine_x = wide_x = fine_y = wide_y = 0
+    total = squares = dark = bright = fine_x = wide_x = fine_y = wide_y = 0
     row = 32 * 96
     while row < 88 * 96:
         at = row + 24
@@ -19,6 +19,7 @@ def _measure(face: ptr8, out: ptr32):  # noqa: F821
         while at < end:
             p = face[at]
             total += p
+            squares += p * p
             if p < 8:
                 dark += 1
             if p > 247:
@@ -41,6 +42,7 @@ def _measure(face: ptr8, out: ptr32):  # noqa: F821
     out[4] = wide_x
     out[5] = fine_y
     out[6] = wide_y
+    out[7] = squares
 
 
 def measure(face, out) -> None:
@@ -48,3 +50,22 @@ def measure(face, out) -> None:
     if len(face) < 96 * 96 or len(out) < STATS:
         raise ValueError("a 96x96 face and %d ints" % STATS)
     _measure(face, out)
+
+
+@micropython.viper
+def _level(face: ptr8, gain: int, offset: int):  # noqa: F821
+    i = 0
+    while i < 96 * 96:
+        p = (face[i] * gain + offset + 128) >> 8
+        if p < 0:
+            p = 0
+        if p > 255:
+            p = 255
+        face[i] = p
+        i += 1
+
+
+def level(face, gain: int, offset: int) -> None:
+    """Applies quality.levels to a 96x96 face in place."""
+    if (gain, offset) != (256, 0):
+        _level(face, gain, offset)

@@ -5,6 +5,7 @@ left, other corner. A judgement is a hint code; OK is 0, and HINTS holds the wor
 """
 
 from firmware.base.compat import const
+from firmware.base.integers import isqrt
 
 OK = const(0)
 NO_FACE = const(1)
@@ -28,9 +29,14 @@ HINTS = (
     "hold still",
 )
 
-# Numbers that pixelstats.measure yields: light sum, dark, bright; energies fine x, wide x, fine y, wide y.
-STATS = const(7)
+# Numbers that pixelstats.measure yields: light sum, dark, bright; energies fine x, wide x, fine y, wide y; sum of
+# squares.
+STATS = const(8)
 _PIXELS = const(56 * 48)  # of the aligned face that they cover
+# Ordinary portraits: mean light 97..185, standard deviation 21 and more for 95 in 100.
+_DIM, _GLARING = const(100), const(185)
+_FLAT = const(30)
+_MOST_GAIN = const(6 * 256)
 _CORNERS = ((24, 32), (71, 32), (24, 87), (71, 87))  # of that part
 
 
@@ -110,6 +116,16 @@ def judge_pixels(stats, limits) -> int:
     if sharpness(stats) < limits.sharpness:
         return HOLD_STILL
     return OK
+
+
+def levels(stats) -> tuple:
+    """(gain in Q8, offset in Q8) that bring a dim, glaring or flat face to the edge of the range that ordinary
+    portraits have: new = (pixel * gain + offset + 128) >> 8, cut to 0..255. (256, 0) leaves the face alone."""
+    light = stats[0] // _PIXELS
+    variance = (_PIXELS * stats[7] - stats[0] * stats[0]) // (_PIXELS * _PIXELS)
+    spread = isqrt(variance << 8)  # standard deviation in 1/16
+    gain = 256 if spread >= 16 * _FLAT else min(_MOST_GAIN, 256 * 16 * _FLAT // max(spread, 1))
+    return gain, 256 * min(max(light, _DIM), _GLARING) - gain * light
 
 
 def sharpness(stats) -> int:

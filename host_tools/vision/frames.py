@@ -90,9 +90,7 @@ def render(photo: Grey, eyes: tuple[tuple[float, float], tuple[float, float]], v
     (ax, ay), (bx, by) = eyes
     across, along = bx - ax, by - ay
     scale = view.eyes / math.hypot(across, along)
-    shrink = min(
-        1.0, scale
-    )  # by a filter that averages; the turn and any enlargement then sample without harm
+    shrink = min(1.0, scale)  # by a filter that averages; the turn and any enlargement then sample without harm
     grow = scale / shrink
     middle = (
         ((ax + bx) / 2 - 0.6 * along) * shrink,
@@ -104,9 +102,7 @@ def render(photo: Grey, eyes: tuple[tuple[float, float], tuple[float, float]], v
     cx, cy = WIDTH / 2 + view.shift[0], HEIGHT / 2 + view.shift[1]
     px, py = middle[0] - corner[0], middle[1] - corner[1]
     affine = (cos, sin, px - cos * cx - sin * cy, -sin, cos, py + sin * cx - cos * cy)
-    image = Image.fromarray(patch).transform(
-        (WIDTH, HEIGHT), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC
-    )
+    image = Image.fromarray(patch).transform((WIDTH, HEIGHT), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
     return np.clip(np.rint(np.asarray(image).astype(np.float32) * view.gain), 0, 255).astype(np.uint8)
 
 

@@ -46,11 +46,7 @@ def load_grey(photo: str | Path | NDArray[np.uint8]) -> Grey:
 
 
 def _from_array(photo: NDArray[np.uint8]) -> Image.Image:
-    if (
-        photo.dtype != np.uint8
-        or photo.ndim not in (2, 3)
-        or (photo.ndim == 3 and photo.shape[2] not in (3, 4))
-    ):
+    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[2] not in (3, 4)):
         raise UnreadablePicture(f"an array of {photo.dtype} {photo.shape} is no 8-bit picture")
     if min(photo.shape[:2]) == 0:
         raise UnreadablePicture("the picture is empty")

@@ -22,7 +22,7 @@ from firmware.vision.detector import FaceDecoder, same_face
 from host_tools.vision.frames import HEIGHT, WIDTH, Tile, View, render, search_levels
 from host_tools.vision.image import half2x2, warp
 from host_tools.vision.pictures import Grey, load_grey
-from host_tools.vision.pixelstats import measure
+from host_tools.vision.pixelstats import level, measure
 from models.runtime import Int8Model
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -79,9 +79,7 @@ class FacePipeline:
     def find(self, frame: Grey) -> list[Face]:
         """Faces in a 320x240 frame, best first."""
         heads = self._detector.run(half2x2(frame))
-        return self._decoder.decode(
-            [memoryview(np.ascontiguousarray(head).tobytes()).cast("b") for head in heads]
-        )
+        return self._decoder.decode([memoryview(np.ascontiguousarray(head).tobytes()).cast("b") for head in heads])
 
     def align(self, frame: Grey, points: Points) -> Grey:
         """The 96x96 face."""
@@ -102,7 +100,9 @@ class FacePipeline:
         if hint:
             return Look(frame, faces, hint, face)
         aligned = self.align(frame, face[5])
-        hint = quality.judge_pixels(measure(aligned), limits)
+        stats = measure(aligned)
+        hint = quality.judge_pixels(stats, limits)
+        aligned = level(aligned, *quality.levels(stats))
         return Look(frame, faces, hint, face, aligned, None if hint else self.embed(aligned))
 
 
@@ -165,9 +165,7 @@ def locate(photo: Grey, pipeline: FacePipeline) -> tuple[tuple[float, float], tu
 def _apart(tiles: list[Tile], pipeline: FacePipeline) -> Iterator[tuple[Tile, Face]]:
     """The faces of a level, each once although tiles overlap; the best-placed sighting of each."""
     seen: list[tuple[int, float, float, float, float]] = []
-    sightings = [
-        (face[0], n, tile, face) for n, tile in enumerate(tiles) for face in pipeline.find(tile.frame)
-    ]
+    sightings = [(face[0], n, tile, face) for n, tile in enumerate(tiles) for face in pipeline.find(tile.frame)]
     for score, _, tile, face in sorted(sightings, key=lambda s: (-s[0], s[1])):
         x, y = tile.to_photo(face[1], face[2])
         box = (score, x, y, face[3] / tile.scale, face[4] / tile.scale)

@@ -21,4 +21,9 @@ def measure(face: NDArray[np.uint8]) -> list[int]:
         return int(np.square(shifted(-1) + shifted(1) - 2 * middle).sum())
 
     light = [int(middle.sum()), int((middle < 8).sum()), int((middle > 247).sum())]
-    return [*light, energy(0, 2), energy(0, 8), energy(2, 0), energy(8, 0)]
+    return [*light, energy(0, 2), energy(0, 8), energy(2, 0), energy(8, 0), int(np.square(middle).sum())]
+
+
+def level(face: NDArray[np.uint8], gain: int, offset: int) -> NDArray[np.uint8]:
+    """The face after firmware.vision.quality.levels."""
+    return np.clip((face.astype(np.int64) * gain + offset + 128) >> 8, 0, 255).astype(np.uint8)

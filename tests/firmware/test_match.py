@@ -3,8 +3,9 @@
 from array import array
 
 from firmware.base.errors import BadRequest, ModelMismatch, NotFound, VaultFull
+from firmware.base.integers import isqrt
 from firmware.biometrics.dot import dots
-from firmware.biometrics.match import NO_SCORE, Gallery, cosine_q14, isqrt, length_q8
+from firmware.biometrics.match import NO_SCORE, Gallery, cosine_q14, length_q8
 
 MODEL = b"model--1"
 OTHER = b"model--2"

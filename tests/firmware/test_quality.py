@@ -4,7 +4,7 @@ from array import array
 
 from firmware.vision import quality as q
 from firmware.vision.align import similarity
-from firmware.vision.pixelstats import measure
+from firmware.vision.pixelstats import level, measure
 
 # A frontal face with eyes 32 px apart, about the middle of the frame, in 1/16 px.
 FRONTAL = ((2304, 1600), (2816, 1600), (2560, 1880), (2350, 2160), (2770, 2160))
@@ -106,6 +106,21 @@ def test_blur():
     assert pixels(sharp) == q.OK
     assert pixels(smeared) == q.HOLD_STILL
     assert pixels(bytearray(b"\x80" * 9216)) == q.HOLD_STILL
+
+
+def test_levels_lift_a_dim_and_a_flat_face_and_leave_an_ordinary_one():
+    def levelled(low: int, high: int) -> list:
+        image, stats = textured(low, high, 4), array("i", [0] * q.STATS)
+        measure(image, stats)
+        gain, offset = q.levels(stats)
+        level(image, gain, offset)
+        return sorted(set(image))
+
+    assert levelled(100, 180) == [100, 180]
+    assert levelled(20, 40) == [70, 130]
+    assert levelled(145, 155) == [120, 180]
+    assert levelled(215, 235) == [155, 215]
+    assert levelled(3, 3) == [100]
 
 
 def test_each_hint_has_words():

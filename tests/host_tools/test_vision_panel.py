@@ -16,7 +16,7 @@ from firmware.vision.align import halved, similarity
 from host_tools.vision.frames import HEIGHT, WIDTH, View, render
 from host_tools.vision.pictures import load_grey
 from host_tools.vision.pipeline import MODELS, FacePipeline
-from host_tools.vision.pixelstats import measure
+from host_tools.vision.pixelstats import level, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = np.array(((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))) * 96 / 112
@@ -75,24 +75,32 @@ def least_squares(points: np.ndarray) -> np.ndarray:
 def test_pixel_statistics_are_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     faces = [rng.integers(0, 256, (96, 96), dtype=np.uint8) for _ in range(4)]
+    faces += [face // 9 + shift for face, shift in zip(faces, (3, 100, 220), strict=False)]
     faces += [np.full((96, 96), value, np.uint8) for value in (0, 255)]
     faces.append(np.where(np.indices((96, 96)).sum(0) % 2, 255, 0).astype(np.uint8))  # the largest energies
     (tmp_path / "faces.bin").write_bytes(b"".join(face.tobytes() for face in faces))
     source = """
-import json, sys
+import binascii, json, sys
 from array import array
-from firmware.vision.pixelstats import measure
-from firmware.vision.quality import STATS
+from firmware.vision.pixelstats import level, measure
+from firmware.vision.quality import STATS, levels
 with open(sys.argv[1], "rb") as file:
     while True:
-        face = file.read(9216)
+        face = bytearray(file.read(9216))
         if not face:
             break
         out = array("i", [0] * STATS)
         measure(face, out)
-        print(json.dumps(list(out)))
+        gain, offset = levels(out)
+        level(face, gain, offset)
+        print(json.dumps([list(out), gain, offset, binascii.hexlify(face).decode()]))
 """
-    assert on_panel(source, tmp_path, tmp_path / "faces.bin") == [measure(face) for face in faces]
+    expected = []
+    for face in faces:
+        stats = measure(face)
+        gain, offset = quality.levels(stats)
+        expected.append([stats, gain, offset, level(face, gain, offset).tobytes().hex()])
+    assert on_panel(source, tmp_path, tmp_path / "faces.bin") == expected
 
 
 @pytest.fixture(scope="module")
