@@ -56,6 +56,9 @@ class Limits:
         self.other_size = other_size
 
 
+# Of 2,371 labelled faces in the shared detection frames STRICT passes 57 % and LENIENT 82 %; two refusals in three are
+# for size. Blur: a Gaussian of sigma 1 px at 96 px costs no true matches and half of such faces pass STRICT; at sigma
+# 2.5, where half of the true matches are lost, LENIENT refuses 79 %, at sigma 3 all but 1 %.
 STRICT = Limits(24, 20, 36, (40, 72), (55, 215), 10, 45, 35)
 LENIENT = Limits(13, 40, 70, (30, 85), (30, 235), 35, 16, 60)
 
