@@ -3,6 +3,7 @@
 import os
 
 from firmware.hal import api
+from firmware.hal.heap import Heap
 from firmware.hal.virtual import system
 from firmware.hal.virtual.bus import Bus
 from firmware.hal.virtual.camera import VirtualCamera
@@ -36,7 +37,7 @@ class VirtualBoard(api.Board):
 
     def __init__(self, bus, flash):
         self._bus = bus
-        self._heap = system.Heap()
+        self._heap = Heap()
         self.flash = flash
         self.camera = VirtualCamera(bus)
         self.keypad = VirtualKeypad(bus)

@@ -6,10 +6,11 @@ import struct
 import time
 
 from firmware.base.errors import CameraError, HalError
+from firmware.hal.heap import Heap
 from firmware.hal.virtual import wire
 from firmware.hal.virtual.bus import Bus
 from firmware.hal.virtual.camera import VirtualCamera
-from firmware.hal.virtual.system import Heap, entropy
+from firmware.hal.virtual.system import entropy
 
 
 def listener():

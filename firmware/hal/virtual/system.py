@@ -1,6 +1,5 @@
 """Watchdog, reset, entropy and the heap's figures."""
 
-import gc
 import os
 import struct
 import time
@@ -32,13 +31,3 @@ def reset(bus) -> None:
         pass  # the simulator kills this process, and with it the reply
     while True:
         time.sleep_ms(100)
-
-
-class Heap:
-    def __init__(self):
-        self._peak = 0
-
-    def figures(self) -> dict:
-        used = gc.mem_alloc()
-        self._peak = max(self._peak, used)
-        return {"heap_used": used, "heap_free": gc.mem_free(), "heap_peak": self._peak}
