@@ -7,6 +7,7 @@ if hasattr(time, "ticks_ms"):
     ticks_us = time.ticks_us
     ticks_add = time.ticks_add
     ticks_diff = time.ticks_diff
+    sleep_ms = time.sleep_ms
 else:
 
     def ticks_ms() -> int:
@@ -20,6 +21,9 @@ else:
 
     def ticks_diff(later: int, earlier: int) -> int:
         return later - earlier
+
+    def sleep_ms(ms: int) -> None:
+        time.sleep(ms / 1000)
 
 
 class Uptime:

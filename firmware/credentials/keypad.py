@@ -13,6 +13,7 @@
 """
 
 from firmware.base.compat import const
+from firmware.base.errors import HalError
 from firmware.base.ticks import ticks_add, ticks_diff
 from firmware.crypto.hmac import zero
 
@@ -46,7 +47,7 @@ class KeypadEntry:
     def poll(self, now_ms: int) -> list:
         """The events since the last call; `now_ms` is of ticks_ms."""
         events = []
-        for key in self._keypad.scan():
+        for key in self._scan():
             self._key(key, events)
             timeout = NOTICE_TIMEOUT_MS if self._state == _NOTICE else ENTRY_TIMEOUT_MS
             self._deadline = ticks_add(now_ms, timeout)
@@ -54,6 +55,12 @@ class KeypadEntry:
             self.reset()
             events.append(("timeout",))
         return events
+
+    def _scan(self) -> str:
+        try:
+            return self._keypad.scan()
+        except HalError:  # a keypad that fails types nothing; what was typed runs into its time-out
+            return ""
 
     def reset(self) -> None:
         """Forgets what was typed, and any notice."""

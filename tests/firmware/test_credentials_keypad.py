@@ -1,5 +1,6 @@
 """What fingers do to a keypad, and what the panel makes of it."""
 
+from firmware.base.errors import HalError
 from firmware.base.ticks import ticks_add
 from firmware.credentials.keypad import ENTRY_TIMEOUT_MS, NOTICE_TIMEOUT_MS, KeypadEntry
 
@@ -129,3 +130,16 @@ def test_a_notice_drops_what_was_being_typed():
     assert story.entry._pin == bytearray(12)
     assert story.type("#") == [("accept",)]
     assert story.type("6813#") == [("flat", "6813")]
+
+
+def test_a_keypad_that_fails_types_nothing_and_goes_on():
+    class Broken:
+        def scan(self):
+            raise HalError("no answer")
+
+    story = Story()
+    story.type("30")
+    story.entry._keypad = Broken()
+    assert story.wait(100) == []
+    story.entry._keypad = story.keys
+    assert story.type("1#") == [("flat", "301")]
