@@ -12,6 +12,7 @@ Nothing is kept: `wipe` zeroes every buffer that saw the face, the frame include
 
 from array import array
 
+from firmware.base.buffers import zero
 from firmware.base.compat import const
 from firmware.base.errors import PoorQuality
 from firmware.base.ticks import ticks_diff, ticks_ms
@@ -115,18 +116,8 @@ class FacePipeline:
         """Zeroes the frame, the face and all that the networks made of them."""
         self.faces = []
         for buffer in (self.frame, self._half, self._face):
-            _zero(buffer)
+            zero(buffer)
         self._detector.wipe()
         self._embedder.wipe()
         for i in range(quality.STATS):
             self._stats[i] = 0
-
-
-def _zero(buffer) -> None:
-    view = memoryview(buffer)
-    for at in range(0, len(view), len(_ZEROS)):
-        end = min(at + len(_ZEROS), len(view))
-        view[at:end] = _ZEROS[: end - at]
-
-
-_ZEROS = bytes(1024)
