@@ -2,7 +2,7 @@
 
 from firmware.base.errors import HalError
 from firmware.hal.drivers.keypad_matrix import DEBOUNCE_MS, KEYS_3, KEYS_4, MatrixKeypad
-from firmware.hal.drivers.mpr121 import KEYS, Mpr121
+from firmware.hal.drivers.mpr121 import KEYS, Mpr121Keypad
 
 
 class Matrix:
@@ -144,7 +144,7 @@ class Plate:
     def __init__(self):
         self.chip = Chip()
         self.now = 0
-        self.keypad = Mpr121(self.chip, ticks=lambda: self.now)
+        self.keypad = Mpr121Keypad(self.chip, ticks=lambda: self.now)
         assert self.touch("") == ""
 
     def touch(self, keys):

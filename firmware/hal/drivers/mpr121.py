@@ -31,7 +31,7 @@ _SETUP = (
 )
 
 
-class Mpr121:
+class Mpr121Keypad:
     """`i2c` as machine.I2C at 400 kHz or below; `keys`: of the electrodes in order, "" ones are not wired."""
 
     def __init__(self, i2c, address: int = 0x5A, keys=KEYS, ticks=ticks_ms):
