@@ -1,4 +1,4 @@
-"""The audit log and wipe journal: authenticated entries, chained by their hashes, in a ring of blocks.
+"""The audit log and wipe journal: authenticated entries, chained by their hashes (chain.py), in a ring of blocks.
 
 Block header, 64 bytes:
 | offset | bytes | field                                                             |
@@ -10,95 +10,45 @@ Block header, 64 bytes:
 | 24     | 32    | hash of the entry before it (32 bytes 0 before the very first)    |
 | 56     | 8     | first 8 bytes of HMAC-SHA256 over bytes 0 to 55                   |
 
-Then 42 entries of 96 bytes:
+Then 36 entries of 112 bytes:
 | offset | bytes | field                                                             |
 |--------|-------|-------------------------------------------------------------------|
-| 0      | 1     | kind, see KINDS                                                   |
-| 1      | 1     | how the time is known (the clock's source)                        |
-| 2      | 1     | wipe: reason (receipt.REASONS); else length of the detail         |
-| 3      | 1     | wipe: type of the record (records.py)                             |
-| 4      | 2     | wipe: block                                                       |
-| 6      | 2     | wipe: flags, bit 0 a receipt is due, bit 1 carried from an old block |
-| 8      | 8     | sequence, higher than the entry's before                          |
-| 16     | 8     | time, Unix seconds                                                |
-| 24     | 8     | handle, or 0                                                      |
-| 32     | 32    | wipe: SHA-256 of the block before it; else the detail             |
-| 64     | 32    | HMAC-SHA256 over the entry's hash                                 |
+| 0      | 64    | body, see chain.py                                                |
+| 64     | 32    | the entry's hash                                                  |
+| 96     | 16    | first 16 bytes of HMAC-SHA256 over bytes 0 to 95                  |
 
-The entry's hash is SHA-256(hash of the entry before | bytes 0 to 63): who has one hash can check all entries
-before it without a key. An entry that the power cut off is skipped; the chain goes on behind it.
+Each entry stands on its own MAC and brings its hash: one that the power cut off is skipped and the next follows
+the one before it; one that was altered or taken out later shows where the next does not follow.
 
-A wipe is journalled as "erase_intent" before the erase and "erase_done" after the read-back. Before the
-oldest block is erased to make room, the intents that are still open are written again ("carried").
+A wipe is journalled as "erase_intent" before the erase and "erase_done" after the read-back. The two blocks
+after the one in use are kept erased. Before the oldest block is erased to make that room, or because its entries
+have grown too old, the intents still open are written again ("carried") and receipts that nobody has
+acknowledged are handed to `keep`.
 """
 
 import struct
-from hashlib import sha256
 
 from firmware.base.compat import const
-from firmware.base.errors import BadRequest, HalError
+from firmware.base.errors import BadRequest, HalError, VaultFull
 from firmware.crypto.hmac import constant_time_eq, hmac_sha256
+from firmware.vault.chain import BODY_BYTES, CARRIED, KINDS, RECEIPT_DUE, START, Entry, build, link
 from firmware.vault.layout import NO_HANDLE
 
-# Numbers are stored: append only. The first group is the vault's own.
-KINDS = {
-    1: "provisioned",
-    2: "face_put",
-    3: "resident_put",
-    4: "erase_intent",
-    5: "erase_done",
-    6: "erase_failed",
-    7: "log_damaged",
-    16: "consent_given",
-    17: "consent_declined",
-    18: "consent_withdrawn",
-    19: "credential_set",
-    20: "credential_dropped",
-    21: "opened",
-    22: "refused",
-    23: "lockout",
-    24: "door_alarm",
-    25: "tamper",
-    26: "maintenance",
-    27: "clock_set",
-    28: "policy_set",
-    29: "camera",
-    30: "started",
-    31: "command_refused",
-}
-RECEIPT_DUE = 1
 DETAIL_BYTES = 32
 
 _INTENT = const(4)
 _DONE = const(5)
 _FAILED = const(6)
-_CARRIED = const(2)
 _MAGIC = b"MnAu"
 _VERSION = const(1)
 _HEAD = "<4sB3xQQ32s"
 _HEAD_BYTES = const(64)
 _HEAD_SIGNED = const(56)
-_BODY = "<BBBBHHQQ8s32s"
-_BODY_BYTES = const(64)
-_ENTRY_BYTES = const(96)
-_ENTRIES = const(42)
-_FREE = b"\xff" * 96
-_MOST_TORN = const(2)  # unreadable entries in a row that power cuts explain
-
-
-class Entry:
-    """One line of the log; `hash` is the chain's head after it."""
-
-    def __init__(self, body, head: bytes):
-        fields = struct.unpack(_BODY, body)
-        self.kind = KINDS.get(fields[0], "unknown")
-        self.source, self.reason, self.record_type, self.block, self.flags = fields[1:6]
-        self.sequence, self.time, self.handle, self.payload = fields[6:]
-        self.hash = head
-
-    @property
-    def detail(self) -> bytes:
-        return self.payload[: self.reason] if self.kind[:6] != "erase_" else b""
+_MAC_AT = const(96)
+_ENTRY_BYTES = const(112)
+_ENTRIES = const(36)
+_FREE = b"\xff" * 112
+_COUNTER = "log"
 
 
 class Head:
@@ -110,37 +60,56 @@ class Head:
 
 
 class Audit:
-    """`pending`: block -> Entry of each wipe begun and not done; `failed`: the blocks that resisted."""
+    """`pending`: block -> Entry of each wipe begun and not done; `failed`: the blocks that resisted.
+    `due`: sequence -> place of each receipt in the ring that nobody has acknowledged.
+    `damage`: (what, sequence, place) of each break that load() found in the chain: "altered" entries behind that
+    sequence, a "missing" block, a cut-off "tail".
+    `keep`: function(entries) that stores receipts elsewhere, VaultFull when it cannot now."""
 
-    def __init__(self, blocks, places, key, clock):
+    def __init__(self, blocks, places, key, clock, counters):
         self._blocks = blocks
         self._places = places
         self._key = key
         self._clock = clock
+        self._counters = counters
         self._place = places[-1]  # so that the first generation begins in places[0]
         self._slot = _ENTRIES
         self._generation = 0
-        self._head = bytes(32)
+        self._head = START
         self._buffer = bytearray(_ENTRY_BYTES)
+        self._resisting = set()
+        self._making_room = False
+        self._acknowledged = 0
         self.next_sequence = 1
         self.pending = {}
         self.failed = set()
+        self.due = {}
+        self.damage = []
+        self.keep = None
 
-    def load(self) -> int:
-        """Reads the whole ring, finishes an interrupted rotation; the number of breaks found in the chain."""
-        breaks = 0
+    def load(self, acknowledged: int = 0) -> None:
+        """Reads the whole ring; settle() must follow once `keep` can be called."""
+        self._acknowledged = acknowledged
         for kind, item in self._walk():
             if kind == "break":
-                breaks += 1
+                self.damage.append(item)
             elif kind == "entry":
                 self._note(item)
-            elif kind == "end":
+            else:
                 self._generation, self._place, self._slot, self._head, self.next_sequence = item
+        begun = self._counters.get(_COUNTER)
+        if self._generation < begun:
+            self.lost_tail(self.next_sequence + _ENTRIES * (begun - self._generation))
+            self._generation = begun
+
+    def settle(self) -> None:
+        """Finishes an interrupted rotation and logs damage that was not known before."""
         if self._generation:
             self._make_room()
-        if breaks:
-            self.append("log_damaged", NO_HANDLE, b"%d" % breaks)
-        return breaks
+        for what, sequence, place in self.damage:
+            detail = b"%s %d @%d" % (what.encode(), sequence, place)
+            if not any([e.kind == "log_damaged" and e.detail == detail for e in self.entries(0)]):
+                self.append("log_damaged", NO_HANDLE, detail)
 
     def append(self, kind: str, handle, detail=b"") -> Entry:
         """Durable when it returns. `detail`: at most 32 bytes, no names, scores or secrets."""
@@ -157,9 +126,25 @@ class Audit:
     def failure(self, block: int) -> Entry:
         return self._repeat(_FAILED, self.pending[block])
 
+    def lost_tail(self, sequence: int) -> None:
+        """Something shows that entries below `sequence` were here that are not any more."""
+        self.damage.append(("tail", self.next_sequence, self._place))
+        self.next_sequence = sequence
+
+    @property
+    def backlog(self) -> int:
+        """How many blocks the receipts may still need that only the ring holds."""
+        return (len(self.due) + _ENTRIES - 1) // _ENTRIES
+
     def skip_to(self, sequence: int) -> None:
         """Numbers below `sequence` are not given any more."""
         self.next_sequence = max(self.next_sequence, sequence)
+
+    def acknowledge(self, sequence: int) -> None:
+        """The receipts up to `sequence` are the host's: rotation need not keep them."""
+        self._acknowledged = sequence
+        for number in [n for n in self.due if n <= sequence]:
+            del self.due[number]
 
     def entries(self, since: int):
         """The entries from sequence `since` on, oldest first; what does not authenticate is left out."""
@@ -167,8 +152,53 @@ class Audit:
             if kind == "entry" and item.sequence >= since:
                 yield item
 
-    def _repeat(self, code: int, intent: Entry, flags: int = 0) -> Entry:
-        i = intent
+    def before(self, since: int):
+        """The hash that the first of entries(since) follows."""
+        chain = None
+        for head in self._heads():
+            if chain is None or head.sequence <= since:
+                chain = head.hash
+        for kind, item in self._walk(since):
+            if kind == "entry":
+                if item.sequence >= since:
+                    break
+                chain = item.hash
+        return chain or START
+
+    @property
+    def head(self) -> bytes:
+        """The hash of the newest entry."""
+        return self._head
+
+    def purge(self, now: int, age_s: int) -> int:
+        """Erases the blocks that hold an entry older than `age_s`; how many. What is in use is first closed.
+
+        A block is begun at least so often that none holds back a younger one's entries for long.
+        """
+        span_s = age_s // max(1, len(self._places) - 3)
+        heads = self._heads()
+        begun = [self._begun(head) for head in heads]
+        if heads and begun[-1] and now - begun[-1] >= span_s:
+            self._rotate()
+        purged = 0
+        for i, head in enumerate(heads):
+            times = [time for time in begun[i:] if time]
+            # Where no time is known in a block, it is older than the first known one behind it.
+            if head.place == self._place or not times or now - times[0] < age_s or not self._evict(head.place):
+                break
+            purged += 1
+        if purged:
+            self.append("log_purged", NO_HANDLE, b"%d" % purged)
+        return purged
+
+    def _begun(self, head: Head) -> int:
+        """The first time in a block that a clock vouched for, or 0."""
+        for _, entry in self._read_block(head):
+            if entry and entry.source:
+                return entry.time
+        return 0
+
+    def _repeat(self, code: int, i: Entry, flags: int = 0) -> Entry:
         return self._append(code, i.reason, i.record_type, i.block, i.flags | flags, i.handle, i.payload)
 
     def _note(self, entry: Entry) -> None:
@@ -178,33 +208,32 @@ class Audit:
         elif entry.kind == "erase_done":
             self.pending.pop(entry.block, None)
             self.failed.discard(entry.block)
+            if entry.flags & RECEIPT_DUE and entry.sequence > self._acknowledged:
+                self.due[entry.sequence] = entry.place
         elif entry.kind == "erase_failed":
             self.pending[entry.block] = entry
             self.failed.add(entry.block)
 
-    def _append(self, code: int, reason: int, record_type: int, block: int, flags: int, handle, payload) -> Entry:
-        if self._slot >= _ENTRIES:
-            self._rotate()
-        return self._write(code, reason, record_type, block, flags, handle, payload)
+    def _append(self, code: int, *fields) -> Entry:
+        """`fields`: reason, type of record, block, flags, handle, payload."""
+        while True:
+            if self._slot >= _ENTRIES:
+                self._rotate()
+            if self._slot < _ENTRIES:  # else what was carried over filled the new block
+                try:
+                    return self._write(code, *fields)
+                except HalError:
+                    if self._slot < _ENTRIES:
+                        raise
 
     def _write(self, code: int, reason: int, record_type: int, block: int, flags: int, handle, payload) -> Entry:
         time, source = self._clock.now()
         padded = (bytes(payload) + bytes(32))[:32]
-        body = struct.pack(
-            _BODY,
-            code,
-            source,
-            reason,
-            record_type,
-            block,
-            flags,
-            self.next_sequence,
-            max(0, int(time)),
-            bytes(handle),
-            padded,
-        )
-        head = sha256(self._head + body).digest()
-        data = body + hmac_sha256(self._key, head)
+        rest = (self.next_sequence, max(0, int(time)), bytes(handle), padded)
+        body = build(code, source, reason, record_type, block, flags, *rest)
+        head = link(self._head, body)
+        data = body + head
+        data += hmac_sha256(self._key, data)[: _ENTRY_BYTES - _MAC_AT]
         while True:
             slot = self._slot
             self._slot += 1
@@ -216,24 +245,29 @@ class Audit:
                     raise
         self._head = head
         self.next_sequence += 1
-        entry = Entry(body, head)
+        entry = Entry(body, head, self._place)
         self._note(entry)
         return entry
 
+    # The ring
+
     def _rotate(self) -> None:
-        """Begins the next block of the ring that can be erased, then empties the one after it."""
-        at = self._places.index(self._place)
-        for step in range(1, len(self._places)):
-            place = self._places[(at + step) % len(self._places)]
-            try:
-                self._blocks.ensure_erased(place)
-                self._begin(place)
-                break
-            except HalError:
-                self._blocks.scrub(place)
-        else:
-            raise HalError("no block of the audit log can be written")
+        """Begins the next block of the ring, then sees to it that two erased ones follow."""
+        full = self._place
         self._make_room()
+        if self._place != full:  # so much had to be carried over
+            return
+        for place in self._following():
+            if not self._blocks.is_erased(place):
+                break  # it could not be emptied yet
+            try:
+                self._begin(place)
+            except HalError:
+                self._resist(place)
+                continue
+            self._make_room()
+            return
+        raise HalError("no block of the audit log can be written")
 
     def _begin(self, place: int) -> None:
         head = struct.pack(_HEAD, _MAGIC, _VERSION, self._generation + 1, self.next_sequence, self._head)
@@ -241,25 +275,61 @@ class Audit:
         self._generation += 1
         self._place = place
         self._slot = 0
+        try:
+            self._counters.set(_COUNTER, self._generation)
+        except HalError:
+            pass  # it only helps to tell later that the end of the log is missing
+
+    def _following(self) -> list:
+        """The ring's usable blocks behind the one in use, in order."""
+        at = self._places.index(self._place)
+        order = self._places[at + 1 :] + self._places[:at]
+        return [place for place in order if place not in self._resisting]
 
     def _make_room(self) -> None:
-        """Erases the block after the one in use, its open intents carried over first."""
-        at = self._places.index(self._place)
-        place = self._places[(at + 1) % len(self._places)]
-        if self._blocks.is_erased(place):
+        if self._making_room:  # by an entry that making room wrote
             return
-        for intent in list(self.pending.values()):
-            if self._slot >= _ENTRIES:
-                break
-            code = _FAILED if intent.block in self.failed else _INTENT
-            self._repeat_here(code, intent)
+        self._making_room = True
+        try:
+            for _ in self._places:
+                full = [place for place in self._following()[:2] if not self._blocks.is_erased(place)]
+                if not full or not self._evict(full[0]):
+                    return
+        finally:
+            self._making_room = False
+
+    def _evict(self, place: int) -> bool:
+        """Empties a block whose entries still needed go elsewhere first; False when they cannot go now."""
+        nested, self._making_room = self._making_room, True
+        try:
+            self._carry(place)
+        except (HalError, VaultFull):
+            return False
+        finally:
+            self._making_room = nested
         try:
             self._blocks.erase(place)
         except HalError:
-            self._blocks.scrub(place)
+            self._resist(place)
+        return True
 
-    def _repeat_here(self, code: int, i: Entry) -> None:
-        self._write(code, i.reason, i.record_type, i.block, i.flags | _CARRIED, i.handle, i.payload)
+    def _carry(self, place: int) -> None:
+        for intent in [i for i in self.pending.values() if i.place == place]:
+            self._repeat(_FAILED if intent.block in self.failed else _INTENT, intent, CARRIED)
+        wanted = [number for number in self.due if self.due[number] == place]
+        if wanted:
+            head = [head for head in self._heads() if head.place == place]
+            entries = [entry for _, entry in self._read_block(head[0]) if entry] if head else []
+            self.keep([entry for entry in entries if entry.sequence in wanted])
+            for number in wanted:
+                self.due.pop(number, None)
+
+    def _resist(self, place: int) -> None:
+        """Out of use until the next start, its bits cleared as far as they go."""
+        self._resisting.add(place)
+        self._blocks.scrub(place)
+
+    # Reading
 
     def _heads(self) -> list:
         found = []
@@ -271,48 +341,46 @@ class Audit:
         return sorted(found, key=lambda head: head.generation)
 
     def _walk(self, since: int = 0):
-        """("entry", Entry) from `since`'s block on, ("break", None) where the chain does not hold, and at last
-        ("end", state to go on from)."""
+        """("entry", Entry) from `since`'s block on, ("break", (what, sequence, place)) where the chain does not
+        hold, and at last ("end", state to go on from)."""
         heads = self._heads()
-        chain, sequence = bytes(32), 1
+        chain = sequence = last = None
         for i, head in enumerate(heads):
-            if i and not _follows(heads[i - 1], head, chain, sequence):
-                yield "break", None
+            if last is not None:
+                if last.generation + 1 != head.generation:
+                    yield "break", ("missing", sequence, head.place)
+                elif chain != head.hash:
+                    yield "break", ("altered", sequence, last.place)
             if i + 1 < len(heads) and heads[i + 1].sequence <= since:
-                chain, sequence = heads[i + 1].hash, heads[i + 1].sequence
+                last = None
                 continue
-            chain, sequence = head.hash, max(sequence, head.sequence)
+            chain, last = head.hash, head
+            sequence = max(sequence or 0, head.sequence)
             used = bad = 0
             for slot, entry in self._read_block(head):
-                used, bad = slot + 1, 0 if entry else bad + 1
-                if entry:
-                    chain, sequence = entry.hash, entry.sequence + 1
-                    yield "entry", entry
+                used = slot + 1
+                if entry is None:
+                    bad += 1
+                    continue
+                if link(chain, entry.body) != entry.hash:
+                    yield "break", ("altered", sequence, head.place)
+                chain, sequence, bad = entry.hash, entry.sequence + 1, 0
+                yield "entry", entry
             sequence += bad  # a number that an unreadable entry may have had is not given again
-            if bad > _MOST_TORN:
-                yield "break", None
             if i + 1 == len(heads):
                 yield "end", (head.generation, head.place, used, chain, sequence)
 
     def _read_block(self, head: Head):
         """(slot, Entry or None for an unreadable one) of every slot that is not free."""
-        chain = head.hash
         data = self._buffer
         for slot in range(_ENTRIES):
             self._blocks.read_into(head.place, data, _HEAD_BYTES + slot * _ENTRY_BYTES)
             if data == _FREE:
                 continue
-            body = data[:_BODY_BYTES]
-            digest = sha256(chain + body).digest()
-            if constant_time_eq(hmac_sha256(self._key, digest), data[_BODY_BYTES:]):
-                chain = digest
-                yield slot, Entry(body, digest)
+            if constant_time_eq(hmac_sha256(self._key, data[:_MAC_AT])[: _ENTRY_BYTES - _MAC_AT], data[_MAC_AT:]):
+                yield slot, Entry(data[:BODY_BYTES], bytes(data[BODY_BYTES:_MAC_AT]), head.place)
             else:
                 yield slot, None
-
-
-def _follows(before: Head, head: Head, chain: bytes, sequence: int) -> bool:
-    return before.generation + 1 == head.generation and chain == head.hash and sequence <= head.sequence
 
 
 def _code(kind: str) -> int:

@@ -7,7 +7,8 @@
 | 4 .. 4 + audit - 1     | audit log and wipe journal, a ring (audit.py)        |
 | the rest               | records, one block each, placed freely (records.py)  |
 
-A block is committed by a word programmed after everything else in it.
+A block is committed by a word programmed after everything else in it. The version in the key blocks stands for
+all formats here: whatever is changed, that one rises first, and older firmware then refuses the vault whole.
 """
 
 import struct
@@ -22,9 +23,10 @@ _KEYS = (0, 1)
 _COUNTERS = (2, 3)
 _FIRST_AUDIT = const(4)
 _MOST_AUDIT = const(16)
-_LEAST_AUDIT = const(3)
+_LEAST_AUDIT = const(4)  # one in use, two erased, one to empty
 _LARGE_POOL = const(256)
 _LARGE_RESERVE = const(4)
+_SMALL_RESERVE = const(2)
 
 
 class Layout:
@@ -36,10 +38,11 @@ class Layout:
         self.counters = _COUNTERS
         self.audit = tuple(range(_FIRST_AUDIT, _FIRST_AUDIT + audit))
         self.records = range(_FIRST_AUDIT + audit, block_count)
-        if len(self.records) < 3:
+        if len(self.records) < 4:
             raise ValueError("the vault's partition is too small")
-        # Blocks that no new record may take, so that a stored one can always be replaced: new first, then wipe.
-        self.reserve = _LARGE_RESERVE if len(self.records) >= _LARGE_POOL else 1
+        # Blocks that no new record may take, so that a stored one can always be replaced (new first, then wipe)
+        # and receipts can be kept.
+        self.reserve = _LARGE_RESERVE if len(self.records) >= _LARGE_POOL else _SMALL_RESERVE
 
 
 def u32(value: int) -> bytes:

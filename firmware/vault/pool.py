@@ -3,12 +3,12 @@
 from firmware.base.errors import BadRequest, EraseFailed, HalError, NotFound, VaultCorrupt, VaultFull
 from firmware.crypto.seal import sealed_bytes
 from firmware.vault.layout import NO_HANDLE
-from firmware.vault.records import COMMITTED, CORRUPT, DEBRIS, FACE, FREE, UNFINISHED
+from firmware.vault.records import COMMITTED, CORRUPT, DEBRIS, FACE, FREE, PUT, RECEIPTS, UNFINISHED
 
 
 class Pool:
     """`index`: (type, handle) -> (block, sequence, expiry) of the records in use.
-    `corrupt`: block -> (type, handle) of the damaged ones."""
+    `corrupt`: block -> (type, handle) of those found damaged while in use; the next start erases them."""
 
     def __init__(self, blocks, layout, records, audit, wiper, start: int):
         self._blocks = blocks
@@ -29,8 +29,8 @@ class Pool:
     def handles(self, kind: int) -> list:
         return [handle for known, handle in self.index if known == kind]
 
-    def scan(self) -> int:
-        """Indexes the records, erases what is superseded or half-written; the number of half-written ones.
+    def scan(self) -> list:
+        """Indexes the records; what is half-written, damaged or superseded comes back for discard().
 
         Reads headers, commit words and seals; whether a free block is erased to its last byte its use checks.
         """
@@ -42,19 +42,25 @@ class Pool:
             state, header = self._records.classify(block)
             if state != FREE:
                 self._taken.add(block)
-            if header:
-                self._audit.skip_to(header.sequence + 1)
             if state == COMMITTED:
+                self._audit_knows(header.sequence)
                 stale += self._index_record(block, header)
             elif state == CORRUPT:
-                self.corrupt[block] = (header.type, header.handle)
+                stale.append((block, header.type, "unreadable", header.handle))
             elif state == UNFINISHED:
                 stale.append((block, header.type, "unfinished", header.handle))
             elif state == DEBRIS:
                 stale.append((block, 0, "unreadable", NO_HANDLE))
+        return stale
+
+    def discard(self, stale: list) -> None:
         for item in stale:
             self._discard(*item)
-        return len([item for item in stale if item[2] == "unfinished"])
+
+    def release(self, blocks: list) -> None:
+        """These are erased now."""
+        for block in blocks:
+            self._taken.discard(block)
 
     def put(self, kind: int, handle, body, face=None, detail: bytes = b"") -> None:
         """Writes and commits a record, then wipes the one it replaces. `face` as in Records.header."""
@@ -62,12 +68,12 @@ class Pool:
             raise BadRequest("A handle has 8 bytes, not all zero.")
         handle = bytes(handle)
         olds = self._held(kind, handle)
-        block = self._allocate(replacing=bool(olds))
+        block = self._allocate(self._needed(kind, bool(olds)))
         header = self._records.header(kind, handle, self._audit.next_sequence, sealed_bytes(len(body)), face)
         try:
             self._records.write(block, header, body)
             # Logged before the commit: no template is ever in use without its line in the log.
-            self._audit.append("face_put" if kind == FACE else "resident_put", handle, detail)
+            self._audit.append(PUT[kind], handle, detail)
             self._records.commit(block)
         except HalError:
             self._discard(block, kind, "unfinished", handle)
@@ -144,9 +150,23 @@ class Pool:
         older = held if newer is slot else slot
         return [(older[0], header.type, "replaced", header.handle)]
 
-    def _allocate(self, replacing: bool) -> int:
+    def _audit_knows(self, sequence: int) -> None:
+        """A record in use has its line in the log: a log that ends before it has lost its tail."""
+        if sequence >= self._audit.next_sequence:
+            self._audit.lost_tail(sequence + 1)
+
+    def _needed(self, kind: int, replacing: bool) -> int:
+        """How many blocks must be free for a record. A face never takes one that a receipt will need: each
+        erased face frees a block for that, but one that is replaced does not."""
+        if not replacing and kind != RECEIPTS:
+            return 1 + self._reserve
+        return 2 + self._audit.backlog if kind == FACE else 1
+
+    def _allocate(self, needed: int) -> int:
         """An erased block, searched from behind the last one taken, so that wear spreads."""
-        if self.free <= (0 if replacing else self._reserve):
+        if self.free < needed:
+            if self.free >= 1 + self._reserve:
+                raise VaultFull("The last blocks are for receipts: fetch and acknowledge those that wait.")
             raise VaultFull("The vault has no free block.")
         for _ in range(len(self._places)):
             block = self._cursor

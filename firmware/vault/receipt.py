@@ -13,7 +13,7 @@ All integers are unsigned, little endian. n is the number of blocks, 1 to 8; the
 | 16        | 8     | counter: number of the audit entry that closes the wipe; it only ever grows        |
 | 24        | 8     | time of that entry, Unix seconds                                                   |
 | 32        | 8     | handle of the erased record (a random number, no personal data)                    |
-| 40        | 32    | audit-chain head: hash of that entry, as audit.py defines it                       |
+| 40        | 32    | audit-chain head: hash of that entry, as chain.py defines it                       |
 | 72        | 68 n  | blocks in ascending order: index (4), SHA-256 of the block before (32), after (32) |
 | 72 + 68 n | 64    | Ed25519 signature (RFC 8032) over all bytes before it, by the panel's device key   |
 
@@ -36,7 +36,8 @@ REASONS = {
     6: "notice",  # consent was not renewed after a changed notice
     7: "decommission",  # the whole panel was cleared
     8: "unfinished",  # writing it was interrupted; it was never in use
-    9: "unreadable",  # what the block held was no record any more
+    9: "unreadable",  # what the block held was damaged, or no record any more
+    10: "restored",  # it had been erased before, and an older copy of the flash brought it back
 }
 TIME_SOURCES = (0, 1, 2)
 ERASED_HASH = (

@@ -1,10 +1,10 @@
-"""Records of faces and of residents, one 4 KB block each, sealed under keys of their own.
+"""Records, one 4 KB block each, sealed under keys of their own: faces, residents, and the vault's two lists.
 
 | offset | bytes | field                                                                         |
 |--------|-------|-------------------------------------------------------------------------------|
 | 0      | 4     | magic, ASCII "MnRc"                                                           |
 | 4      | 1     | version of this format: 1                                                     |
-| 5      | 1     | type: 1 face, 2 resident                                                      |
+| 5      | 1     | type: 1 face, 2 resident, 3 kept receipts (outbox.py), 4 tombstones           |
 | 6      | 2     | length of the sealed body                                                     |
 | 8      | 8     | sequence: of two committed records of a handle the higher one holds           |
 | 16     | 8     | handle, random                                                                |
@@ -16,7 +16,7 @@
 | 120    | 1     | face: number of templates                                                     |
 | 121    | 7     | 0                                                                             |
 | 128    |       | sealed body (crypto/seal.py), associated data: bytes 0 to 127                 |
-| 4092   | 4     | commit word                                                                   |
+| 4092   | 4     | commit word; 0 once the record's wipe has begun                               |
 
 Keys: HMAC-SHA256(panel secret, "menshen record enc 1" | salt) and the same with "mac". With the salt erased,
 nothing on the panel can open a copy of the body.
@@ -33,11 +33,14 @@ from firmware.vault.layout import BLOCK_BYTES, COMMIT
 
 FACE = 1
 RESIDENT = 2
+RECEIPTS = 3
+TOMBSTONES = 4
+PUT = {FACE: "face_put", RESIDENT: "resident_put", RECEIPTS: "receipts_kept", TOMBSTONES: "tombstones"}
 TEMPLATE_BYTES = 128
 MOST_TEMPLATES = 8
 MOST_BODY = 3584
 
-FREE, COMMITTED, UNFINISHED, CORRUPT, FOREIGN, DEBRIS = range(6)
+FREE, COMMITTED, UNFINISHED, CORRUPT, DEBRIS = range(5)
 
 _MAGIC = b"MnRc"
 _VERSION = const(1)
@@ -86,8 +89,6 @@ class Records:
         header = Header(data)
         if header.magic != _MAGIC:
             return DEBRIS, None
-        if header.version != _VERSION:
-            return FOREIGN, None
         if commit != COMMIT:
             return UNFINISHED, header
         return (COMMITTED if self._holds(block, header) else CORRUPT), header
@@ -127,7 +128,8 @@ class Records:
             zero(mac)
 
     def _fits(self, header: Header) -> bool:
-        return header.magic == _MAGIC and 64 <= header.sealed_bytes <= _COMMIT_AT - _HEAD_BYTES
+        known = header.magic == _MAGIC and header.version == _VERSION
+        return known and 64 <= header.sealed_bytes <= _COMMIT_AT - _HEAD_BYTES
 
     def _holds(self, block: int, header: Header) -> bool:
         if not self._fits(header):
@@ -143,6 +145,11 @@ class Records:
     def _keys(self, salt) -> tuple:
         enc = hmac_sha256(self._secret, b"menshen record enc 1", salt)
         return bytearray(enc), bytearray(self._mac_key(salt))
+
+
+def strike(blocks, block: int) -> None:
+    """Clears the commit word: whatever the journal says, the record does not count any more."""
+    blocks.program(block, bytes(len(COMMIT)), _COMMIT_AT)
 
 
 def split_templates(body, count: int) -> list:

@@ -5,16 +5,28 @@ the new one is committed first and the old one wiped then, so that at every inst
 wiped record is gone from the moment its intent is in the journal, whatever becomes of the power or the flash.
 """
 
+from hashlib import sha256
+
 from firmware.base.compat import const
-from firmware.base.errors import AlreadyProvisioned, BadRequest, ConsentError, EraseFailed, NotProvisioned
+from firmware.base.errors import (
+    AlreadyProvisioned,
+    BadRequest,
+    ConsentError,
+    EraseFailed,
+    NotProvisioned,
+    Refused,
+    VaultError,
+)
 from firmware.crypto import ed25519
 from firmware.crypto.hmac import hmac_sha256, zero
+from firmware.vault import clearance as clearances
 from firmware.vault import receipt as receipts
 from firmware.vault.audit import Audit
 from firmware.vault.blocks import Blocks
 from firmware.vault.counters import Counters
 from firmware.vault.keys import KeyStore
 from firmware.vault.layout import NO_HANDLE, Layout
+from firmware.vault.outbox import Outbox
 from firmware.vault.pool import Pool
 from firmware.vault.records import (
     FACE,
@@ -25,9 +37,13 @@ from firmware.vault.records import (
     Records,
     split_templates,
 )
+from firmware.vault.tombstones import KINDS as TOMBSTONE_KINDS
+from firmware.vault.tombstones import Tombstones
 from firmware.vault.wipe import Wiper, receipt_due
 
 _MOST_EXPIRY = const(0xFFFFFFFF)
+_LOG_AGE_S = const(90 * 86400)
+_ACKNOWLEDGED = "receipts"
 
 
 class FaceMeta:
@@ -50,7 +66,8 @@ class Vault:
         self._key_store = KeyStore(self._blocks, self._layout.keys)
         self._entropy = entropy
         self._clock = clock
-        self._counters = self._audit = self._pool = None
+        self._counters = self._audit = self._pool = self._outbox = self._tombstones = None
+        self._newer = False
         self.keys = None
 
     # Opening and provisioning
@@ -58,22 +75,34 @@ class Vault:
     def open(self) -> dict:
         """Loads everything and finishes interrupted work; must come before all else.
 
-        Returns counts: faces, residents, free (blocks), corrupt (damaged records, kept but never read),
-        unfinished (half-written ones, erased), resumed (wipes finished now), quarantined (blocks that refuse to
-        erase), log_breaks; and `fresh`.
+        Returns counts: faces, residents, free (blocks), damaged and unfinished (records that were erased now),
+        resumed (wipes finished now), quarantined (blocks that refuse to erase), log_breaks; and `fresh`.
+        VaultError when newer firmware wrote the vault: nothing is touched, nothing can be read.
         """
-        self.keys = self._key_store.load()
-        return self._load() if self.keys else self._summary(0, 0, 0)
+        try:
+            self.keys = self._key_store.load()
+        except VaultError:
+            self._newer = True
+            raise
+        return self._load() if self.in_service else self._summary([], 0)
 
     @property
     def fresh(self) -> bool:
-        return self.keys is None
+        return self.keys is None and not self._newer
+
+    @property
+    def in_service(self) -> bool:
+        """It has an owner and is not being cleared."""
+        return self.keys is not None and self.keys.facts is None
 
     def provision(self, panel_id, device_seed, link_key, label=b"") -> None:
         """Makes the panel secret and stores the keys; until confirm() it may be done again, from nothing."""
-        if self.keys and self.keys.confirmed:
+        if self._newer:
+            raise Refused("The vault was written by newer firmware: install that first.")
+        if self.keys and (self.keys.confirmed or self.keys.facts):
             raise AlreadyProvisioned("This panel has an owner already.")
-        self._erase_all()
+        for place in self._places_to_clear():
+            self._clear(place)
         secret = bytearray(self._entropy(32))
         self.keys = self._key_store.store(panel_id, secret, device_seed, link_key, label)
         zero(secret)
@@ -82,10 +111,70 @@ class Vault:
 
     def confirm(self) -> None:
         """The owner's first sealed command has come: no further provisioning."""
-        self._need_keys()
+        if self.keys is None:
+            raise NotProvisioned("This panel has no owner yet.")
         if not self.keys.confirmed:
             self._key_store.confirm()
             self.keys.confirmed = True
+
+    # Clearing the whole panel
+
+    def decommission(self) -> None:
+        """Erases the panel secret: from here on nothing sealed can be opened, by anyone. clear() must follow.
+
+        Refused while receipts wait: what proves single deletions would go with the rest.
+        """
+        if self.keys is not None and self.keys.facts:
+            return
+        self._need_keys()
+        if self.receipts_waiting:
+            raise Refused("Receipts wait on this panel: fetch and acknowledge them first.")
+        faces = self.face_handles()
+        last = self._audit.append("decommission", NO_HANDLE)
+        handles = sha256(b"".join(sorted(faces))).digest()
+        counts = len(faces), len(self.resident_handles())
+        facts = clearances.Facts(last.source, last.sequence, last.time, *counts, last.hash, handles)
+        old = self.keys
+        self.keys = self._key_store.drop_secret(old, facts, self.counter("link"))
+        old.forget()
+        self._counters = self._audit = self._pool = self._outbox = self._tombstones = None
+
+    def clear(self):
+        """A generator: erases block after block, yields how many are left, and signs the clearance at the end.
+
+        EraseFailed at the end when a block resists: its bits are cleared, there is no clearance, and each further
+        clear() tries again.
+        """
+        if self.keys is None or not self.keys.facts:
+            raise Refused("This panel is not being cleared.")
+        if self.clearance:
+            return
+        gone = self._key_store.secret_gone()
+        places = self._places_to_clear()
+        failed = 0
+        for done, place in enumerate(places):
+            failed += not self._clear(place)
+            yield len(places) - done - 1
+        if failed or not gone:
+            raise EraseFailed("%d blocks do not erase; what they held cannot be opened any more." % failed)
+        if not all([self._blocks.is_erased(place) for place in places]):
+            raise EraseFailed("A block that was erased does not read so any more.")
+        keys = self.keys
+        fields = clearances.Clearance(keys.panel_id, keys.facts, self._clock.now()[0], len(places))
+        self._key_store.store_clearance(clearances.build(fields, self._sign))
+
+    @property
+    def clearance(self):
+        """The signed clearance once everything is erased, else None."""
+        return self._key_store.clearance
+
+    def close(self) -> None:
+        """The host has the clearance: the device key and the link key go too, and the panel is fresh."""
+        if not self.clearance:
+            raise Refused("This panel has not been cleared.")
+        self._key_store.close()
+        self.keys.forget()
+        self.keys = None
 
     # Faces
 
@@ -132,6 +221,22 @@ class Vault:
         receipts.reason_code(reason)
         return self._receipt(self._pool.wipe(FACE, handle, reason)[-1])
 
+    def bury(self, tombstones: list) -> None:
+        """Refuses, now and later, records of "face" or "resident" up to a sequence: (kind, handle, sequence).
+
+        A face under its tombstone is wiped, with a receipt; EraseFailed when a block resists.
+        """
+        self._need_keys()
+        self._tombstones.add([(TOMBSTONE_KINDS[kind], handle, sequence) for kind, handle, sequence in tombstones])
+        failure = None
+        for kind, handle in self._tombstones.risen():
+            try:
+                self._pool.wipe(kind, handle, "restored")
+            except EraseFailed as error:
+                failure = error
+        if failure:
+            raise failure
+
     # Residents
 
     def put_resident(self, handle, blob) -> None:
@@ -161,23 +266,76 @@ class Vault:
     # Log, receipts, counters
 
     def append(self, kind: str, handle=None, detail=b"") -> int:
-        """Adds an audit entry of a kind in audit.KINDS; its sequence number."""
+        """Adds an audit entry of a kind in chain.KINDS; its sequence number."""
         self._need_keys()
         detail = detail.encode() if isinstance(detail, str) else detail
         return self._audit.append(kind, handle or NO_HANDLE, detail).sequence
 
     def log(self, since: int, limit: int) -> list:
-        """At most `limit` audit.Entry from sequence number `since` on, oldest first."""
-        return self._take(limit, lambda entry: entry, since)
+        """At most `limit` chain.Entry from sequence number `since` on, oldest first."""
+        found = []
+        for entry in self._audit.entries(since) if self._audit else ():
+            if len(found) >= limit:
+                break
+            found.append(entry)
+        return found
+
+    def log_before(self, since: int) -> bytes:
+        """The hash that the first entry of log(since) follows."""
+        self._need_keys()
+        return self._audit.before(since)
+
+    @property
+    def log_head(self) -> tuple:
+        """(number of the next entry, hash of the newest)."""
+        return (self._audit.next_sequence, self._audit.head) if self._audit else (0, bytes(32))
+
+    @property
+    def log_damage(self) -> list:
+        """(what, sequence, block) of each break in the chain: see audit.Audit.damage."""
+        return self._audit.damage if self._audit else []
+
+    def purge_log(self, now: int) -> int:
+        """Drops entries before they are older than 90 days; receipts not yet acknowledged stay. Blocks erased."""
+        return self._audit.purge(now, _LOG_AGE_S) if self._audit else 0
 
     def receipts(self, since: int, limit: int = 8) -> list:
         """At most `limit` pairs (counter, receipt), counters from `since` on; signed anew, the same bytes."""
-        return self._take(limit, lambda e: (e.sequence, self._receipt(e)) if receipt_due(e) else None, since)
+        found = {}
+        for kept in self._outbox.receipts() if self._outbox else ():
+            found[kept.sequence] = kept
+        for entry in self._audit.entries(since) if self._audit else ():
+            if receipt_due(entry):
+                found[entry.sequence] = entry
+        wanted = sorted([number for number in found if number >= since])[:limit]
+        return [(number, self._receipt(found[number])) for number in wanted]
+
+    def acknowledge_receipts(self, counter: int) -> None:
+        """The host has verified and kept all receipts up to this counter."""
+        self._need_keys()
+        if counter >= self._audit.next_sequence:
+            raise BadRequest("No receipt has this counter yet.")
+        if counter > self.counter(_ACKNOWLEDGED):
+            self._counters.set(_ACKNOWLEDGED, counter)
+            self._audit.acknowledge(counter)
+            self._outbox.acknowledge(counter)
+
+    @property
+    def receipts_waiting(self) -> int:
+        """How many receipts the host has not acknowledged."""
+        if not self._audit:
+            return 0
+        kept = [number for number in self._outbox.numbers if number > self.counter(_ACKNOWLEDGED)]
+        return len(set(kept) | set(self._audit.due))
 
     def counter(self, name: str) -> int:
-        return self._counters.get(name) if self._counters else 0
+        if self._counters:
+            return self._counters.get(name)
+        return self.keys.link_counter if self.keys and name == "link" else 0
 
     def set_counter(self, name: str, value: int) -> None:
+        if self.keys and self.keys.facts:
+            return  # nothing but the end of the clearing can be asked of the panel: no number protects more
         self._need_keys()
         self._counters.set(name, value)
 
@@ -186,47 +344,74 @@ class Vault:
     def _need_keys(self) -> None:
         if self.keys is None:
             raise NotProvisioned("This panel has no owner yet.")
+        if self.keys.facts:
+            raise Refused("This panel is being cleared.")
 
     def _load(self) -> dict:
         secret = self.keys.secret
-        self._counters = Counters(self._blocks, self._layout.counters, hmac_sha256(secret, b"menshen counters 1"))
-        audit_key = hmac_sha256(secret, b"menshen audit 1")
-        self._audit = Audit(self._blocks, self._layout.audit, audit_key, self._clock)
-        wiper = Wiper(self._blocks, self._audit)
-        records = Records(self._blocks, secret, self._entropy)
-        start = int.from_bytes(self._entropy(4), "big")
-        self._pool = Pool(self._blocks, self._layout, records, self._audit, wiper, start)
+        blocks, layout = self._blocks, self._layout
+        self._counters = Counters(blocks, layout.counters, hmac_sha256(secret, b"menshen counters 1"))
         self._counters.load()
-        breaks = self._audit.load()
+        acknowledged = self._counters.get(_ACKNOWLEDGED)
+        audit_key = hmac_sha256(secret, b"menshen audit 1")
+        self._audit = Audit(blocks, layout.audit, audit_key, self._clock, self._counters)
+        self._audit.load(acknowledged)
+        wiper = Wiper(blocks, self._audit)
+        start = int.from_bytes(self._entropy(4), "big")
+        self._pool = Pool(blocks, layout, Records(blocks, secret, self._entropy), self._audit, wiper, start)
+        stale = self._pool.scan()
+        self._outbox = Outbox(self._pool)
+        self._audit.keep = self._outbox.keep
+        self._outbox.load()
+        self._audit.settle()
         resumed = wiper.resume()
-        return self._summary(self._pool.scan(), resumed, breaks)
+        self._pool.release(resumed)
+        self._pool.discard(stale)
+        self._outbox.acknowledge(acknowledged)
+        self._tombstones = Tombstones(self._pool, self._audit)
+        self._tombstones.load()
+        for kind, handle in self._tombstones.risen():
+            self._wipe_quietly(kind, handle)
+        return self._summary(stale, len(resumed))
 
-    def _summary(self, unfinished: int, resumed: int, breaks: int) -> dict:
+    def _wipe_quietly(self, kind: int, handle: bytes) -> None:
+        try:
+            self._pool.wipe(kind, handle, "restored")
+        except EraseFailed:
+            pass  # logged; it stays out of use
+
+    def _summary(self, stale: list, resumed: int) -> dict:
         pool = self._pool
         return {
             "fresh": self.fresh,
             "faces": len(self.face_handles()),
             "residents": len(self.resident_handles()),
             "free": pool.free if pool else len(self._layout.records),
-            "corrupt": len(pool.corrupt) if pool else 0,
-            "unfinished": unfinished,
+            "damaged": len([item for item in stale if item[1] and item[2] == "unreadable"]),
+            "unfinished": len([item for item in stale if item[2] == "unfinished"]),
             "resumed": resumed,
             "quarantined": len(self._audit.pending) if self._audit else 0,
-            "log_breaks": breaks,
+            "log_breaks": len(self.log_damage),
         }
 
-    def _erase_all(self) -> None:
+    def _places_to_clear(self) -> list:
         layout = self._layout
-        for place in list(layout.counters) + list(layout.audit) + list(layout.records):
-            try:
-                self._blocks.ensure_erased(place)
-            except EraseFailed:
-                self._blocks.scrub(place)
+        return list(layout.records) + list(layout.audit) + list(layout.counters)
+
+    def _clear(self, place: int) -> bool:
+        try:
+            self._blocks.ensure_erased(place)
+            return True
+        except EraseFailed:
+            self._blocks.scrub(place)
+            return False
+
+    def _sign(self, body: bytes) -> bytes:
+        return ed25519.sign(self.keys.device_seed, body, self.keys.device_public)
 
     def _receipt(self, entry) -> bytes:
-        keys = self.keys
         fields = receipts.Receipt(
-            keys.panel_id,
+            self.keys.panel_id,
             entry.sequence,
             entry.time,
             entry.source,
@@ -235,17 +420,7 @@ class Vault:
             entry.hash,
             [(entry.block, entry.payload, receipts.ERASED_HASH)],
         )
-        return receipts.build(fields, lambda body: ed25519.sign(keys.device_seed, body, keys.device_public))
-
-    def _take(self, limit: int, convert, since: int) -> list:
-        found = []
-        for entry in self._audit.entries(since) if self._audit else ():
-            if len(found) >= limit:
-                break
-            item = convert(entry)
-            if item is not None:
-                found.append(item)
-        return found
+        return receipts.build(fields, self._sign)
 
 
 def _is_id(value, length: int) -> bool:

@@ -1,15 +1,14 @@
-"""Wipes that finish: intent in the journal, erase, read-back of every byte, closing entry.
+"""Wipes that finish: intent in the journal, commit word struck out, erase, read-back of every byte, closing entry.
 
-A block whose intent is in the journal is out of use, across restarts, until its closing entry is there. When
-it refuses to erase, the failure is logged once, its bits are cleared instead, and each start tries again.
+A block whose intent is in the journal is out of use, across restarts, until its closing entry is there; the
+struck commit word says the same should the journal itself be damaged. When a block refuses to erase, the
+failure is logged once, its bits are cleared instead, and each start tries again.
 """
 
-from firmware.base.errors import EraseFailed
-from firmware.vault.audit import RECEIPT_DUE
+from firmware.base.errors import EraseFailed, HalError
+from firmware.vault.chain import RECEIPT_DUE
 from firmware.vault.receipt import REASONS, reason_code
-from firmware.vault.records import FACE
-
-_NEVER_IN_USE = ("unfinished", "unreadable")
+from firmware.vault.records import FACE, strike
 
 
 class Wiper:
@@ -27,9 +26,14 @@ class Wiper:
 
     def begin(self, block: int, kind: int, reason: str, handle) -> None:
         """From here on the record is gone for good; a block already begun is left as it is."""
-        if block not in self._audit.pending:
-            due = RECEIPT_DUE if kind == FACE and reason not in _NEVER_IN_USE else 0
-            self._audit.intend(block, kind, reason_code(reason), handle, due, self._blocks.digest(block))
+        if block in self._audit.pending:
+            return
+        due = RECEIPT_DUE if kind == FACE and reason != "unfinished" else 0
+        self._audit.intend(block, kind, reason_code(reason), handle, due, self._blocks.digest(block))
+        try:
+            strike(self._blocks, block)
+        except HalError:
+            pass  # the journal holds, and the erase will tell
 
     def finish(self, block: int):
         """The closing audit Entry; EraseFailed when the block resists."""
@@ -42,13 +46,13 @@ class Wiper:
             raise
         return self._audit.done(block)
 
-    def resume(self) -> int:
-        """Tries every open wipe; how many could be finished."""
-        finished = 0
+    def resume(self) -> list:
+        """Tries every open wipe; the blocks that could be finished."""
+        finished = []
         for block in list(self.open_blocks):
             try:
                 self.finish(block)
-                finished += 1
+                finished.append(block)
             except EraseFailed:
                 pass  # logged; it stays out of use
         return finished

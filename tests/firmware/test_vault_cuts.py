@@ -25,7 +25,7 @@ def _cut(house, action, cut_after: int) -> bool:
     return False
 
 
-def _after_every_cut(house, action, check, again: bool = False) -> int:
+def after_every_cut(house, action, check, again: bool = False) -> int:
     """Cuts `action` after each operation, clean and torn, reopens and calls check(finished); the cuts made.
 
     `again`: also cuts the start that follows, after each of its operations.
@@ -67,7 +67,7 @@ def _cut_the_start(house, broken: bytes, check) -> int:
 
 def _fill_log(house, free: int) -> None:
     """Appends entries until the log's block in use has so many slots left."""
-    while house.vault._audit._slot != 42 - free:
+    while house.vault._audit._slot != 36 - free:
         house.vault.append("opened", EILEEN)
 
 
@@ -78,9 +78,9 @@ def test_enrolment_is_whole_or_not_there():
     def check(finished):
         assert house.face(EILEEN) == templates(2)
         assert house.face(GRACE) == templates(1) or (house.face(GRACE) is None and not finished)
-        assert house.receipts() == [] and house.summary["corrupt"] == 0
+        assert house.receipts() == [] and house.summary["damaged"] == 0
 
-    cuts = _after_every_cut(house, lambda: house.enrol(GRACE, 1), check, again=True)
+    cuts = after_every_cut(house, lambda: house.enrol(GRACE, 1), check, again=True)
     assert cuts >= 3 * 5, cuts
     house.close()
 
@@ -96,9 +96,9 @@ def test_replacing_leaves_the_old_or_the_new_face():
         assert face == templates(3) or (face == templates(1) and not finished)
         reasons = [(r.reason, r.handle) for r in house.receipts()]
         assert reasons == ([("replaced", GRACE)] if face == templates(3) else [])
-        assert house.summary["faces"] == 2 and house.summary["free"] == 11
+        assert house.summary["faces"] == 2 and house.summary["free"] == 10
 
-    cuts = _after_every_cut(house, lambda: house.enrol(GRACE, 3), check, again=True)
+    cuts = after_every_cut(house, lambda: house.enrol(GRACE, 3), check, again=True)
     assert cuts >= 3 * 8, cuts
     house.close()
 
@@ -116,13 +116,13 @@ def test_a_wipe_once_begun_never_returns_the_face_and_gives_one_receipt():
         assert len(house.receipts()) == (1 if face is None else 0)
         if face is None:
             assert not house.holds_any(secret)
-            assert house.summary["free"] == 12
+            assert house.summary["free"] == 11
             house.open()
             assert house.face(GRACE) is None and len(house.receipts()) == 1
             house.enrol(GRACE, 4)  # whoever consents again starts anew
             assert house.face(GRACE) == templates(4)
 
-    cuts = _after_every_cut(house, lambda: house.vault.wipe_face(GRACE, "withdrawn"), check, again=True)
+    cuts = after_every_cut(house, lambda: house.vault.wipe_face(GRACE, "withdrawn"), check, again=True)
     assert cuts >= 3 * 4, cuts
     house.close()
 
@@ -144,7 +144,7 @@ def test_a_wipe_while_the_log_goes_round():
             assert numbers == sorted(set(numbers))
             assert house.summary["log_breaks"] == 0
 
-        _after_every_cut(house, lambda house=house: house.vault.wipe_face(GRACE, "expired"), check, free == 1)
+        after_every_cut(house, lambda house=house: house.vault.wipe_face(GRACE, "expired"), check, free == 1)
         house.close()
 
 
@@ -158,14 +158,14 @@ def test_residents_records_survive_cuts_too():
         blob = bytes(house.vault.read_resident(GRACE))
         assert blob == b"new" * 200 or (blob == b"old" * 100 and not finished)
 
-    _after_every_cut(house, lambda: house.vault.put_resident(GRACE, b"new" * 200), check)
+    after_every_cut(house, lambda: house.vault.put_resident(GRACE, b"new" * 200), check)
     house.open()
 
     def check_drop(finished):
         assert house.vault.read_resident(EILEEN) == b"flat 302"
         assert GRACE not in house.vault.resident_handles() or not finished
 
-    _after_every_cut(house, lambda: house.vault.drop_resident(GRACE), check_drop)
+    after_every_cut(house, lambda: house.vault.drop_resident(GRACE), check_drop)
     assert house.receipts() == []
     house.close()
 
@@ -180,7 +180,7 @@ def test_counters_never_fall_through_a_cut():
             value = house.vault.counter("link")
             assert value == already + 5 or (value == already and not finished)
 
-        _after_every_cut(house, lambda house=house, v=already + 5: house.vault.set_counter("link", v), check)
+        after_every_cut(house, lambda house=house, v=already + 5: house.vault.set_counter("link", v), check)
         house.close()
 
 
@@ -196,14 +196,14 @@ def test_provisioning_is_done_or_can_be_done_again():
         house.enrol(GRACE, 1)
         assert house.face(GRACE) == templates(1)
 
-    _after_every_cut(house, lambda: house.vault.provision(b"panel-01", SEED, b"l" * 32), check, again=True)
+    after_every_cut(house, lambda: house.vault.provision(b"panel-01", SEED, b"l" * 32), check, again=True)
     house.open()
     house.vault.provision(b"panel-01", SEED, b"l" * 32)
 
     def check_confirmed(finished):
         assert house.vault.keys.confirmed or not finished
 
-    _after_every_cut(house, lambda: house.vault.confirm(), check_confirmed, again=True)
+    after_every_cut(house, lambda: house.vault.confirm(), check_confirmed, again=True)
     house.close()
 
 

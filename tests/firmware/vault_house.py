@@ -82,6 +82,11 @@ class House:
             return None
         return [bytes(t) for t in self.vault.read_face(handle)[1]]
 
+    def clear(self) -> None:
+        """Everything that decommission() leaves to do."""
+        for _ in self.vault.clear():
+            pass
+
     def receipts(self) -> list:
         """All receipts, each verified."""
         found = self.vault.receipts(0, 1000)

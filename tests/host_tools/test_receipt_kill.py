@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PANEL = """
 import sys
 from firmware.hal.virtual.flash import FileFlash
-from firmware.vault.audit import RECEIPT_DUE
+from firmware.vault.chain import RECEIPT_DUE
 from firmware.vault.vault import Vault
 from tests.firmware.vault_house import CONSENT, EILEEN, GRACE, MODEL, NOTICE, SEED, Clock, templates
 
