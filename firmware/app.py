@@ -9,7 +9,15 @@ import gc
 import sys
 
 from firmware.base.compat import const
-from firmware.base.errors import MenshenError, ModelMismatch, PackError, Refused, VaultCorrupt
+from firmware.base.errors import (
+    EraseFailed,
+    MenshenError,
+    ModelMismatch,
+    PackError,
+    Refused,
+    VaultCorrupt,
+    VaultError,
+)
 from firmware.base.log import log
 from firmware.base.ticks import Uptime, ticks_diff, ticks_ms
 from firmware.biometrics.dot import dots
@@ -19,12 +27,16 @@ from firmware.crypto.hmac import zero
 from firmware.door.door import Door
 from firmware.link.server import Server
 from firmware.nn.model import Model, aligned_buffer
+from firmware.services.card_desk import CardDesk
+from firmware.services.clearing import Clearing
 from firmware.services.commands import Commands
 from firmware.services.desk import ConsentDesk
 from firmware.services.entry import Entry
 from firmware.services.events import Events
 from firmware.services.face import FaceWay
+from firmware.services.refusals import Refusals
 from firmware.services.residents import Residents
+from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
 from firmware.ui.screens import Screens
 from firmware.vault.vault import Vault
@@ -50,10 +62,14 @@ class Panel:
         self.door = Door(board.lock, board.door, board.exit_button, self.settings["open_s"] * 1000)
         self.vault = Vault(board.flash, board.entropy, board.clock)
         self.residents = Residents(self.vault)
+        self.refusals = Refusals(self.vault, board.clock)
         self.gallery = None
         self.threshold = 0
         self.face = FaceWay(self, *self._vision())
         self.desk = ConsentDesk(self)
+        self.selfservice = SelfService(self)
+        self.clearing = Clearing(self)
+        self.card_desk = CardDesk(self)
         self.entry = Entry(self)
         self._open_vault()
 
@@ -76,17 +92,28 @@ class Panel:
 
     def _open_vault(self) -> None:
         """Everything that a power cut left unfinished is finished here, before the first attempt at the door."""
-        summary = self.vault.open()
-        log("vault", str(summary))
-        if self.vault.fresh:
+        try:
+            log("vault", str(self.vault.open()))
+        except VaultError as error:  # newer firmware's: nothing can be read, and nothing is touched
+            log("vault", str(error))
+        if not self.vault.in_service:
             return
+        self._load_refusals()
         bad = self.residents.load()
         if bad:
             log("vault", "%d residents' records cannot be read" % bad)
         for handle in self.vault.face_handles():
             self._load_face(handle)
         self.vault.append("started")
+        self.keep_retention()
         self.board.console.open_repl(False)
+
+    def _load_refusals(self) -> None:
+        self.entry.limits.load()
+        try:
+            self.refusals.load()
+        except VaultCorrupt as error:  # what is lost with it, the host sends again
+            log("vault", str(error))
 
     def _load_face(self, handle: bytes) -> None:
         """Takes a face into the gallery; one that no consent covers any more is wiped instead."""
@@ -98,7 +125,7 @@ class Panel:
         try:
             consent = self.residents.get(handle).consent if self.residents.knows(handle) else None
             if consent is None or not consent.covers(meta.consent_id, meta.notice_hash):
-                self.wipe_face(handle, "withdrawn" if consent else "removed")
+                self._wipe_and_go_on(handle, "withdrawn" if consent else "removed")
             elif self.gallery is not None and meta.model_id == self.gallery.model_id:
                 self.gallery.add(handle, meta.model_id, templates)
             else:
@@ -129,12 +156,44 @@ class Panel:
         self.stop_matching(handle)
         return self.vault.wipe_face(handle, reason)
 
-    def wipe_expired(self) -> None:
-        """Retention ends by itself; without a believable clock nothing is said to have expired."""
+    def _wipe_and_go_on(self, handle: bytes, reason: str) -> None:
+        """A block that resists is logged, out of use, and tried again at each start."""
+        try:
+            self.wipe_face(handle, reason)
+        except EraseFailed as error:
+            log("vault", str(error))
+
+    def keep_retention(self) -> None:
+        """Faces and log entries end by themselves; without a believable clock nothing is said to have expired."""
         now, source = self.board.clock.now()
-        if source:
+        if source and self.vault.in_service:
             for handle in self.vault.expired_faces(now):
-                self.wipe_face(handle, "expired")
+                self._wipe_and_go_on(handle, "expired")
+            self.vault.purge_log(now)
+
+    def bury(self, tombstones: list) -> int:
+        """Wipes what an older copy of the flash brought back; how many faces and residents went."""
+        faces, residents = self.vault.face_handles(), self.vault.resident_handles()
+        try:
+            self.vault.bury(tombstones)
+        finally:
+            risen = [handle for handle in faces if handle not in self.vault.face_handles()]
+            for handle in risen:
+                self.stop_matching(handle)
+            left = self.vault.resident_handles()
+            gone = [handle for handle in residents if handle not in left]
+            for handle in gone:
+                self.residents.forget(handle)
+        return len(risen) + len(gone)
+
+    def forget(self) -> None:
+        """The panel is given up: nobody is known any more."""
+        self.face.stop()
+        if self.gallery is not None:
+            for handle in list(self.gallery.handles()):
+                self.gallery.remove(handle)
+        self.residents.forget_all()
+        self.entry.idle()
 
     @property
     def face_on(self) -> bool:
@@ -238,13 +297,17 @@ class App:
         checked = ticks_ms()
         while True:
             self._board.watchdog.feed()
+            self._board.tick()
             panel.uptime.seconds()
             if not panel.face.looking:
                 panel.memory()
+            panel.clearing.tend()
+            if panel.clearing.over:
+                self._board.reset()
             if ticks_diff(ticks_ms(), checked) >= _RETENTION_S * 1000:
                 checked = ticks_ms()
                 try:
-                    panel.wipe_expired()
+                    panel.keep_retention()
                 except MenshenError as error:
                     log("vault", str(error))
             await asyncio.sleep_ms(_SUPERVISE_MS)

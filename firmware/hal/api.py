@@ -183,6 +183,13 @@ class Board:
         """Restarts the panel; does not return."""
         raise NotImplementedError
 
+    def crashed(self) -> None:
+        """The app died of something that nobody handles. A board in service starts again here, because the REPL
+        lies behind; where the REPL is open anyway this returns."""
+
+    def tick(self) -> None:
+        """What the board itself does on the side, such as asking for the time; twice a second, never blocks."""
+
     def memory(self) -> dict:
         """heap_used, heap_free, heap_peak in bytes. The peak is of the calls made so far: call it at quiet
         points, after gc.collect(), because garbage counts as used."""

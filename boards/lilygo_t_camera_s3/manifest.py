@@ -1,0 +1,9 @@
+"""What the host must know of this board, and the micropython-lib packages that its firmware needs: none."""
+
+TITLE = "LilyGO T-Camera S3"
+CHIP = "esp32s3"
+FLASH_MB = 16
+PSRAM = "octal"  # octal PSRAM takes GPIO 33 to 37
+# Tables of board.py whose wires are the maker's, on the board itself.
+ONBOARD = ("CAMERA",)
+REQUIRES = ()
