@@ -19,6 +19,8 @@ Rule = namedtuple("Rule", ("delays", "forget_s"))
 FACE = Rule((0, 0, 0, 0, 60, 120, 300, 600, 900), 3600)
 # Ten PIN tries at one flat, then one an hour: at most 24 guesses a day.
 PIN = Rule((0, 0, 2, 5, 10, 20, 30, 60, 120, 3600), 24 * 3600)
+# All flats together, so that who knows many numbers has no more guesses: after twenty, one in two minutes at last.
+PANEL = Rule((0,) * 20 + (2, 5, 10, 20, 30, 60, 120), 900)
 
 FRESH = (0, 0)
 _MAX_FAILURES = const(255)  # fits a byte in flash

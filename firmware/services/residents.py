@@ -13,6 +13,7 @@ from firmware.access.schedule import Schedule
 from firmware.base.compat import const
 from firmware.base.errors import BadRequest, NotFound, Refused, VaultCorrupt
 from firmware.crypto.hmac import zero
+from firmware.services import refusals
 
 _FLAT = const(1)  # ASCII digits
 _DOORS = const(2)  # u32, bit n: door n
@@ -21,7 +22,10 @@ _VALID = const(4)  # from u32, until u32; Unix seconds, 0 no limit
 _PIN = const(5)  # iterations u32, PBKDF2-HMAC-SHA256 32, salt
 _CARD = const(6)  # AES-128 key 16, UID
 _CONSENT = const(7)  # state u8, time u32, consent id 16, notice SHA-256 32
-_LAST_TAG = const(7)
+_DURESS = const(8)  # as _PIN: opens too, and raises a silent alarm
+_UID_CARD = const(9)  # UID of a card without a key
+_LAST_TAG = const(9)
+_KEPT = (_PIN, _CARD, _CONSENT, _DURESS, _UID_CARD)  # when rights change
 
 MAX_CARDS = const(8)
 CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
@@ -66,11 +70,15 @@ class Resident:
             self.rights = Rights(*self.rights[:2], *struct.unpack("<II", value))
         elif tag == _PIN:
             self.has_pin = True
-        elif tag == _CARD:
-            self.uids.append(bytes(value[16:]))
+        elif tag in (_CARD, _UID_CARD):
+            self.uids.append(_uid(tag, value))
         elif tag == _CONSENT:
             state, time = struct.unpack_from("<BI", value)
             self.consent = Consent(state, time, bytes(value[5:21]), bytes(value[21:53]))
+
+
+def _uid(tag: int, value) -> bytes:
+    return bytes(value[16:] if tag == _CARD else value)
 
 
 def _parse(blob) -> list:
@@ -106,6 +114,8 @@ class Residents:
         """Reads all records at start; the number of those that could not be read."""
         bad = 0
         for handle in self._vault.resident_handles():
+            if handle == refusals.HANDLE:
+                continue
             try:
                 items = self._read(handle)
             except (VaultCorrupt, BadRequest):
@@ -146,57 +156,102 @@ class Residents:
             (_VALID, struct.pack("<II", rights.valid_from, rights.valid_until)),
         ]
         if handle in self._by_handle:
-            kept = (_PIN, _CARD, _CONSENT)
-            items += [item for item in self._read(handle) if item[0] in kept]
+            items += [item for item in self._read(handle) if item[0] in _KEPT]
         self._write(handle, items)
 
-    def set_pin(self, handle: bytes, salt: bytes, iterations: int, verifier: bytes) -> None:
+    def set_pin(self, handle: bytes, salt: bytes, iterations: int, verifier: bytes, duress: bool = False) -> None:
+        """Refused when it is the other kind of PIN of somebody in the flat already: it must be clear what it means."""
         value = bytearray(struct.pack("<I", iterations) + verifier + salt)
-        self._change(handle, lambda tag, old: tag != _PIN, (_PIN, value))
+        if duress and not self.get(handle).has_pin:
+            raise Refused("a duress PIN comes second: set a PIN first")
+        if value in self._pins_of_flat(self.get(handle).flat, _PIN if duress else _DURESS):
+            raise Refused("choose another PIN")
+        wanted = _DURESS if duress else _PIN
+        self._change(handle, lambda tag, old: tag != wanted, (wanted, value))
 
-    def add_card(self, handle: bytes, uid: bytes, key: bytes) -> None:
-        """A UID belongs to one resident; the same UID again renews its key."""
+    def add_card(self, handle: bytes, uid: bytes, key: bytes = b"") -> None:
+        """A UID belongs to one resident; the same UID again renews its key. Without a key the UID alone opens."""
         owner = self.of_card(uid)
         if owner is not None and owner.handle != handle:
             raise Refused("this card belongs to another resident")
         if len(self.get(handle).uids) >= MAX_CARDS and owner is None:
             raise Refused("a resident has at most %d cards" % MAX_CARDS)
-        self._change(handle, lambda tag, old: tag != _CARD or old[16:] != uid, (_CARD, bytearray(key + uid)))
+        added = (_CARD, bytearray(key + uid)) if key else (_UID_CARD, bytearray(uid))
+        self._change(handle, lambda tag, old: tag not in (_CARD, _UID_CARD) or _uid(tag, old) != uid, added)
 
     def drop_credential(self, handle: bytes, kind: str, uid=None) -> int:
-        """Drops the PIN, one card (`uid`) or all cards; how many were dropped."""
-        wanted = _PIN if kind == "pin" else _CARD
-        before = self.get(handle)
-        count = int(before.has_pin) if wanted == _PIN else len([u for u in before.uids if uid in (None, u)])
-        if count:
-            self._change(handle, lambda tag, old: tag != wanted or (uid is not None and old[16:] != uid))
-        return count
+        """Drops both PINs, the duress PIN, one card (`uid`) or all cards; how many were dropped."""
+        wanted = {"pin": (_PIN, _DURESS), "duress": (_DURESS,)}.get(kind, (_CARD, _UID_CARD))
+        dropped = 0
+
+        def keep(tag, old):
+            nonlocal dropped
+            if tag not in wanted or (uid is not None and kind == "card" and _uid(tag, old) != uid):
+                return True
+            dropped += 1
+            return False
+
+        items = self._read(handle) if self.get(handle) else []
+        kept = [item for item in items if keep(item[0], item[1])]
+        if dropped:
+            self._write(handle, kept)
+        self._forget(items)
+        return dropped
 
     def set_consent(self, handle: bytes, state: int, time: int, consent_id: bytes, notice_hash: bytes) -> None:
         value = struct.pack("<BI", state, time) + consent_id + notice_hash
         self._change(handle, lambda tag, old: tag != _CONSENT, (_CONSENT, value))
+
+    def forget(self, handle: bytes) -> None:
+        """Its record is gone from the vault already."""
+        self._by_handle.pop(handle, None)
+
+    def forget_all(self) -> None:
+        self._by_handle = {}
 
     def drop(self, handle: bytes) -> None:
         self.get(handle)
         self._vault.drop_resident(handle)
         del self._by_handle[handle]
 
-    def pin_verifier(self, handle: bytes):
-        """(salt, iterations, hash) or None; the caller zeroes salt and hash."""
-        found = None
-        for tag, value in self._read(handle):
-            if tag == _PIN:
-                found = value[36:], struct.unpack_from("<I", value)[0], value[4:36]
-            zero(value)
+    def pin_verifiers(self, flat: str) -> list:
+        """(resident, duress, (salt, iterations, hash)) of every PIN of the flat; the caller zeroes salts and hashes.
+
+        As many records are unsealed for every flat, known or not, as for the largest one.
+        """
+        found = []
+        owners = self.of_flat(flat)
+        for resident in owners:
+            for tag, value in self._read(resident.handle):
+                if tag in (_PIN, _DURESS):
+                    iterations = struct.unpack_from("<I", value)[0]
+                    found.append((resident, tag == _DURESS, (value[36:], iterations, value[4:36])))
+                zero(value)
+        others = [resident for resident in self._by_handle.values() if resident.flat != flat]
+        for resident in others[: self._largest_flat() - len(owners)]:
+            self._forget(self._read(resident.handle))
+        return found
+
+    def _largest_flat(self) -> int:
+        sizes = {}
+        for resident in self._by_handle.values():
+            sizes[resident.flat] = sizes.get(resident.flat, 0) + 1
+        return max(sizes.values()) if sizes else 0
+
+    def _pins_of_flat(self, flat: str, wanted: int) -> list:
+        found = []
+        for resident in self.of_flat(flat):
+            found += [value for tag, value in self._read(resident.handle) if tag == wanted]
         return found
 
     def card_key(self, uid: bytes):
-        """The AES key of the card with this UID as a bytearray that the caller zeroes, or None."""
+        """The AES key of the card with this UID as a bytearray that the caller zeroes, or None; an empty one when the
+        card has none."""
         resident = self.of_card(uid)
         found = None
         for tag, value in self._read(resident.handle) if resident else ():
-            if tag == _CARD and value[16:] == uid:
-                found = value[:16]
+            if tag in (_CARD, _UID_CARD) and _uid(tag, value) == uid:
+                found = value[:16] if tag == _CARD else bytearray()
             zero(value)
         return found
 

@@ -13,6 +13,7 @@ FIELDS = {
     "door": (0, 0, 31),  # this panel's door, a bit of a resident's rights
     "utc_offset_min": (480, -720, 840),
     "lockdown": (0, 0, 1),
+    "uid_only": (0, 0, 1),  # 1: cards without a key open by their UID, which anybody near can read and copy
 }
 _FILE = "settings.json"
 _MAX_BYTES = 2048
