@@ -63,7 +63,7 @@ def stop(state: State = None, json: Json = False) -> None:
 def status(state: State = None, json: Json = False) -> None:
     """Show what the virtual panel's hardware is doing."""
     with _attached(state) as sim:
-        data = {"port": sim.port, **sim.status()}
+        data = {**sim.status(), "port": sim.port}
     result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
 
 
