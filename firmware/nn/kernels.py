@@ -1,9 +1,10 @@
 """The kernels a machine runs. Every set is a module with the same functions; results are equal bit for bit.
 
-    prepare(pack, weights, bias, taps, cout, group, zero, rounding)
+    prepare(pack, weights, bias, taps, cout, group, zero, shift, linear)
         once per operator after loading: rewrite its weights (int8) and biases (int32) in place as the set
-        likes them. The pack's layouts stand in firmware/nn/pack.py; zero: the input's zero point + 128;
-        rounding: what a ReLU's bias takes up so that (sum + bias) >> shift is TFLite's rounding
+        likes them. The pack's layouts stand in firmware/nn/pack.py; zero: the input's zero point + 128.
+        (sum + 2**(shift - 1) + 1) >> shift is TFLite's rounding for a ReLU; a linear output rounds halves
+        away from zero
     conv3x3, conv1x1, dw3x3, add, avgpool (arena, pack, 0, record)
         one whole operator; a fully connected layer is a conv1x1 of one pixel
     fill(arena, border)

@@ -40,12 +40,15 @@ _ZERO = const(17)
 
 
 @micropython.viper
-def prepare(pack: ptr8, weights: int, bias: int, taps: int, cout: int, group: int, zero: int, rounding: int):
+def prepare(pack: ptr8, weights: int, bias: int, taps: int, cout: int, group: int, zero: int, shift: int, linear: int):
     """Turns one operator's weights and biases into this module's form. Blocks of `group` channels, [cout /
     group][taps][group].
 
     zero: the input's zero point + 128. Not idempotent: once per pack buffer.
     """
+    rounding = 0
+    if linear == 0:
+        rounding = (1 << (shift - 1)) + 1
     biases = ptr32(int(pack) + bias)
     w = ptr8(int(pack) + weights)
     at = 0

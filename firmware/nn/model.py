@@ -111,9 +111,8 @@ class Model:
         if op.weights:
             taps = cin if kind == "conv1x1" else 9
             group = out.channels if kind == "dw3x3" else 16
-            rounding = 0 if linear else (1 << (op.shift - 1)) + 1
             self._kernels.prepare(
-                self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, rounding
+                self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, op.shift, linear
             )
         second = self._tensors[op.second] if op.second != NONE else source
         record = array(

@@ -55,14 +55,15 @@ def encode_line(text: str, line: int = 1) -> tuple[int, int]:
     return item.instruction.length, _encode(item, {}, {})
 
 
-def assemble(text: str) -> bytes:
-    """A whole routine. Its start must come to lie at an address that is a multiple of 4."""
+def assemble(*texts: str) -> bytes:
+    """A whole routine, of which errors count the lines anew in each text. Its start must come to lie at an address that
+    is a multiple of 4."""
     equates: dict[str, int] = {}
     labels: dict[str, int] = {}
     items: list[_Item] = []
     at = 0
     waiting: list[tuple[int, str]] = []
-    for line, content in _expand(text):
+    for line, content in _expand(texts):
         if content.startswith(".equ"):
             name, expression = (part.strip() for part in content[4:].split(",", 1))
             equates[name] = _number(expression, equates, line)
@@ -111,9 +112,9 @@ def _strip(text: str) -> str:
     return re.split(r"#|//", text, maxsplit=1)[0].strip()
 
 
-def _expand(text: str) -> Iterator[tuple[int, str]]:
+def _expand(texts: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     """Lines without comments, macros and repetitions carried out, labels on lines of their own."""
-    lines = [(i, _strip(line)) for i, line in enumerate(text.splitlines(), 1)]
+    lines = [(i, _strip(line)) for text in texts for i, line in enumerate(text.splitlines(), 1)]
     yield from _Expander().run([entry for entry in lines if entry[1]])
 
 

@@ -114,7 +114,7 @@ def test_macros_labels_and_repetitions() -> None:
     .endm
     top:
         .rept 2, i
-        step a3, \(\i + 1)
+        step a3, (\\i + 1)
         .endr
         bnez a3, top
         j done

@@ -1,0 +1,136 @@
+"""A model pack on the simulated ESP32-S3: the runtime's own preparation, the shipped machine code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools.xtensa_asm.mpy import read_mpy
+from tests.xtensa.sim.cpu import Cpu
+from tests.xtensa.sim.memory import Fault, Memory
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINE = ROOT / "firmware" / "nn" / "s3" / "machine.mpy"
+CALL_OVERHEAD = 1700  # instructions from MicroPython into a kernel and back (measured, shared/pie/README.md)
+_GENERAL = {"conv3x3": "window3x3", "dw3x3": "window3x3", "avgpool": "avgpool"}
+
+
+@dataclass
+class Step:
+    """One operator's or one move's cost; `calls` into machine code, each worth CALL_OVERHEAD more."""
+
+    kind: str
+    calls: int
+    instructions: int
+    cycles: int
+
+    @property
+    def total(self) -> int:
+        return self.instructions + self.calls * CALL_OVERHEAD
+
+
+def micropython() -> str:
+    return os.environ.get("MENSHEN_MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
+
+
+def run_micropython(script: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [micropython(), "-X", "heapsize=32M", str(ROOT / "tests" / "xtensa" / script), *arguments],
+        env=dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+
+
+class Network:
+    def __init__(self, pack: bytes):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "in.pack")
+            path.write_bytes(pack)
+            run_micropython("panel_open.py", str(path), f"{folder}/out")
+            self._pack_bytes = Path(folder, "out.pack").read_bytes()
+            tables = json.loads(Path(folder, "out.json").read_text())
+        self._routines = read_mpy(MACHINE.read_bytes())
+        memory = self._memory = Memory()
+        self._cpu = Cpu(memory)
+        self._arena_bytes = tables["arena_bytes"]
+        self._arena = memory.place("arena", self._arena_bytes, writable=True)
+        self._pack = memory.place("pack", self._pack_bytes)
+        self._plan = [
+            (kind, record, self._table(record), self._table(border)) for kind, record, border in tables["plan"]
+        ]
+        self._input, self._input_border = self._table(tables["input"]), self._table(tables["input_border"])
+        rows, columns = tables["input"][15:17]
+        self._pixels = memory.place("pixels", rows * columns)
+        self._outputs = [
+            (length, memory.place(f"output {i}", length, writable=True), record, self._table(record))
+            for i, (length, record) in enumerate(tables["outputs"])
+        ]
+
+    def _table(self, words: list[int] | None) -> int | None:
+        return None if words is None else self._memory.place("record", array("i", words).tobytes())
+
+    def _call(self, name: str, *arguments: int) -> tuple[int, int, int]:
+        done = self._cpu.call(self._routines[name], *arguments)
+        return done.small_int, done.instructions, done.cycles
+
+    def load(self, pixels: bytes) -> Step:
+        self._memory.write(self._pixels, pixels)
+        _, instructions, cycles = self._call("load", self._arena, self._pixels, self._input)
+        return self._fill("load", self._input_border, 1, instructions, cycles)
+
+    def steps(self):
+        """Runs operator by operator; yields its Step."""
+        for kind, record, at, border in self._plan:
+            if kind == "avgpool" and "avgpool" not in self._routines:
+                done, instructions, cycles = 0, 0, 0
+            elif kind == "add":
+                done, instructions, cycles = self._call(kind, self._arena, at)
+            else:
+                done, instructions, cycles = self._call(kind, self._arena, self._pack, at)
+            if not done:
+                self._run_general(kind, record)
+            yield self._fill(kind if done else f"{kind} (general)", border, 1, instructions, cycles)
+
+    def export(self) -> Step:
+        total = Step("store", 0, 0, 0)
+        for _, to, _, at in self._outputs:
+            _, instructions, cycles = self._call("store", self._arena, to, at)
+            total = Step("store", total.calls + 1, total.instructions + instructions, total.cycles + cycles)
+        return total
+
+    def outputs(self) -> list[bytes]:
+        return [self._memory.read(to, length) for length, to, _, _ in self._outputs]
+
+    def result(self, i: int) -> bytes:
+        """Operator i's tensor, right after its step."""
+        record = self._plan[i][1]
+        start, pitch, rows, row = record[2], record[3], record[4], record[5] * record[7]
+        return b"".join(self._memory.read(self._arena + start + y * pitch, row) for y in range(rows))
+
+    def _fill(self, kind: str, border: int | None, calls: int, instructions: int, cycles: int) -> Step:
+        if border is None:
+            return Step(kind, calls, instructions, cycles)
+        _, more, longer = self._call("fill", self._arena, border)
+        return Step(kind, calls + 1, instructions + more, cycles + longer)
+
+    def _run_general(self, kind: str, record: list[int]) -> None:
+        if kind not in _GENERAL:
+            raise Fault(f"{kind} did nothing")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder, name) for name in ("arena", "pack", "record")]
+            paths[0].write_bytes(self._memory.read(self._arena, self._arena_bytes))
+            paths[1].write_bytes(self._pack_bytes)
+            paths[2].write_bytes(array("i", record).tobytes())
+            run_micropython("panel_general.py", _GENERAL[kind], *map(str, paths))
+            self._memory.write(self._arena, paths[0].read_bytes())
