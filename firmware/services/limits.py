@@ -3,7 +3,7 @@
 On flash a failure is one step of a counter that only grows. Sixteen counters share the flats among them by a keyed
 hash (a list of flats typed in vain would hold PINs typed into the wrong field), each keeps the flat that failed most;
 one more counts for the whole panel. Value: hours since 2025 (20 bits, pushed on where time alone would not make it
-grow), tag of the flat (8), failures (4).
+grow), then tag of the flat (8) and failures (4), or the panel's failures (12).
 """
 
 from firmware.access import lockout
@@ -33,13 +33,13 @@ class PinLimits:
         """After the vault has opened: delays that were running run again from their start."""
         now = self._panel.uptime.seconds()
         self._restored_at = now
-        failures = self._stored(_PANEL, lockout.PANEL)[1]
+        failures = self._stored(_PANEL, lockout.PANEL)
         if failures:
             self._all.restore(_PANEL, failures, now)
         for bucket in range(_BUCKETS):
-            tag, failures = self._stored(_name(bucket), lockout.PIN)
-            if failures:
-                self._restored[(bucket, tag)] = failures
+            state = self._stored(_name(bucket), lockout.PIN)
+            if state & _MOST_FAILURES:
+                self._restored[(bucket, state >> 4)] = state & _MOST_FAILURES
 
     def wait_s(self, flat: str) -> int:
         """Seconds until a PIN of this flat counts; unknown flats wait as known ones do."""
@@ -52,10 +52,10 @@ class PinLimits:
         self._recall(flat, now)
         count, everywhere = self._flats.failed(flat, now), self._all.failed(_PANEL, now)
         bucket, tag = self._place(flat)
-        _, worst = self._stored(_name(bucket), lockout.PIN, tag)
-        if count > worst:
-            self._store(_name(bucket), tag, count)
-        self._store(_PANEL, 0, everywhere)
+        state = self._stored(_name(bucket), lockout.PIN)
+        if state >> 4 == tag or count > state & _MOST_FAILURES:
+            self._store(_name(bucket), tag << 4 | min(count, _MOST_FAILURES))
+        self._store(_PANEL, everywhere)
         for failures, rule, what in ((count, lockout.PIN, b"pin"), (everywhere, lockout.PANEL, b"pin panel")):
             if failures == len(rule.delays) and not self._panel.vault.fresh:
                 self._panel.vault.append("lockout", bytes(8), what)
@@ -65,9 +65,9 @@ class PinLimits:
         self._flats.succeeded(flat)
         bucket, tag = self._place(flat)
         self._restored.pop((bucket, tag), None)
-        stored_tag, failures = self._stored(_name(bucket), lockout.PIN)
-        if failures and stored_tag == tag:
-            self._store(_name(bucket), tag, 0)
+        state = self._stored(_name(bucket), lockout.PIN)
+        if state >> 4 == tag and state & _MOST_FAILURES:
+            self._store(_name(bucket), tag << 4)
 
     def _recall(self, flat: str, now: int) -> None:
         if not self._restored:
@@ -90,21 +90,17 @@ class PinLimits:
         now, source = self._panel.board.clock.now()
         return max(0, now - _EPOCH) // 3600 if source else 0
 
-    def _stored(self, name: str, rule, of_other_than=None) -> tuple:
-        """(tag, failures); no failures when they are too old to count, or only those of another tag."""
+    def _stored(self, name: str, rule) -> int:
+        """The 12 bits below the hour; 0 when they are too old to count."""
         value = self._panel.vault.counter(name)
-        tag, failures = value >> 4 & 255, value & 15
         hour = self._hour()
-        if (hour and hour - (value >> 12) > rule.forget_s // 3600) or tag == of_other_than:
-            failures = 0
-        return tag, failures
+        return 0 if hour and hour - (value >> 12) > rule.forget_s // 3600 else value & 0xFFF
 
-    def _store(self, name: str, tag: int, failures: int) -> None:
+    def _store(self, name: str, state: int) -> None:
         vault = self._panel.vault
         if vault.fresh:
             return
         old = vault.counter(name)
-        state = tag << 4 | min(failures, _MOST_FAILURES)
         value = self._hour() << 12 | state
         if value <= old:
             value = (old >> 12) + 1 << 12 | state

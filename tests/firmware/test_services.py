@@ -33,7 +33,7 @@ def test_a_resident_outlives_a_restart_whole():
     grace = residents.get(GRACE)
     assert (grace.flat, grace.rights.doors, grace.rights.valid_from, grace.rights.valid_until) == ("301", 5, 10, 20)
     assert grace.rights.schedule.windows == ((31, 360, 1320),)
-    assert grace.has_pin and residents.pin_verifier(GRACE) == (SALT, 2000, HASH)
+    assert grace.has_pin and residents.pin_verifiers("301") == [(grace, False, (SALT, 2000, HASH))]
     assert residents.of_card(UID) is grace and residents.card_key(UID) == KEY
     assert grace.consent.covers(CONSENT, NOTICE)
     assert residents.of_flat("301") == [grace] and residents.of_flat("30") == []
@@ -96,7 +96,7 @@ def test_dropping_takes_what_was_named_and_no_more():
     assert residents.drop_credential(GRACE, "card", b"card-02") == 1
     assert residents.drop_credential(GRACE, "card", b"card-02") == 0
     assert residents.get(GRACE).uids == [b"card-01", b"card-03"] and residents.get(GRACE).has_pin
-    assert residents.drop_credential(GRACE, "pin") == 1 and residents.pin_verifier(GRACE) is None
+    assert residents.drop_credential(GRACE, "pin") == 1 and residents.pin_verifiers("301") == []
     assert residents.drop_credential(GRACE, "card") == 2
     assert residents.card_key(b"card-01") is None
     residents.drop(GRACE)
