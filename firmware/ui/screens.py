@@ -6,7 +6,7 @@ shoulder.
 """
 
 from firmware.base.compat import const
-from firmware.ui import icons, preview
+from firmware.ui import icons, preview, qr
 from firmware.ui.fonts.text import Font, balanced, centred, wrapped
 from firmware.ui.labels import CHINESE, denial
 from firmware.ui.palette import (
@@ -32,6 +32,7 @@ _NOTICE_MARGIN = const(6)
 _TITLE_HEIGHT = const(44)
 _NOTICE_TOP = const(48)
 _NOTICE_BOTTOM = const(256)
+_CODE_TOP = const(72)
 
 
 class Screens:
@@ -48,7 +49,8 @@ class Screens:
     # Waiting for somebody
 
     def idle(self, camera_on: bool = True) -> None:
-        """The three ways in; with the camera off its row says so, and the other two stay as they are."""
+        """The three ways in; with the camera off its row says so, and the other two stay as they are. Below them, how
+        to have one's face deleted."""
         self._start("Welcome")
         self._way(52, icons.keypad, "PIN", "flat #, then PIN #")
         self._way(134, icons.card, "Card", "hold it here")
@@ -56,6 +58,8 @@ class Screens:
             self._way(216, icons.face, "Face", "flat #, then look")
         else:
             self._way(216, icons.face, "Camera off", "use PIN or card", closed=True)
+        text = "* delete my face "
+        centred(self._fb, self._small, text + CHINESE["delete my face"], 0, 295, WIDTH, GREY6, BLACK)
         self._display.show()
 
     def starting(self) -> None:
@@ -193,6 +197,46 @@ class Screens:
     def face_deleted(self) -> None:
         self._status(icons.tick, GREEN, "Face deleted", ("PIN and card open the same doors",))
 
+    # A resident deletes the own face
+
+    def delete_face_who(self) -> None:
+        """Whose face it is, card or PIN will say."""
+        self._head("Delete my face")
+        icons.card(self._fb, WIDTH // 2, 72, WHITE, BLACK)
+        self._line("Hold your card here", 94, WHITE)
+        icons.keypad(self._fb, WIDTH // 2, 176, WHITE, BLACK)
+        self._line("or: flat #, then PIN #", 204, WHITE)
+        self._button(_MARGIN, "*", "back")
+        self._display.show()
+
+    def delete_face_confirm(self) -> None:
+        self._head("Delete my face")
+        icons.face(self._fb, WIDTH // 2, 92, WHITE, BLACK)
+        icons.struck(self._fb, WIDTH // 2, 92, AMBER, BLACK)
+        self._line("Delete your face now?", 130, WHITE)
+        self._line("It is erased for good", 190, GREY6)
+        self._keys("keep", "delete")
+        self._display.show()
+
+    def no_face_stored(self) -> None:
+        self._status(icons.tick, GREEN, "No face stored", ("Nothing of your face is on this panel",))
+
+    def face_not_erased(self) -> None:
+        """Never the tick of success: the face does not match any more, but its block resists."""
+        self._status(icons.bars, AMBER, "No longer used", ("Erasing failed and will be tried again",))
+
+    def receipt(self, text: bytes) -> None:
+        """The wipe's receipt as a QR code, dark on light, as large as the screen has room for."""
+        self._head("Face deleted")
+        label = "Your proof: scan and keep"
+        centred(self._fb, self._small, label, 0, _TITLE_HEIGHT - 2, WIDTH, WHITE, BLACK)
+        code = qr.Code(text)
+        side = code.size + 8
+        scale = min(WIDTH // side, (HEIGHT - _CODE_TOP - 28) // side)
+        qr.draw(self._fb, code, (WIDTH - side * scale) // 2, _CODE_TOP, scale, BLACK, WHITE)
+        centred(self._fb, self._small, CHINESE[label], 0, HEIGHT - 26, WIDTH, GREY6, BLACK)
+        self._display.show()
+
     def enrolling(self, frame, done: int, total: int, face=None, hint: str = "") -> None:
         """`done` of `total` views are taken; the rest as in `looking`."""
         self._start("Enrolling")
@@ -228,6 +272,14 @@ class Screens:
         x = WIDTH - _MARGIN - self._small.width(chinese)
         self._small.draw(fb, chinese, x, 11, GREY6, BLACK)
         fb.hline(_MARGIN, _TITLE_HEIGHT - 3, WIDTH - 2 * _MARGIN, GOLD)
+
+    def _head(self, title: str) -> None:
+        """An empty screen with a title too long for `_start`."""
+        self._start(None)
+        self._small.draw(self._fb, title, _MARGIN, 10, WHITE, BLACK)
+        x = WIDTH - _MARGIN - self._small.width(CHINESE[title])
+        self._small.draw(self._fb, CHINESE[title], x, 10, GREY6, BLACK)
+        self._fb.hline(_MARGIN, _TITLE_HEIGHT - 3, WIDTH - 2 * _MARGIN, GOLD)
 
     def _way(self, y: int, icon, title: str, step: str, closed: bool = False) -> None:
         """One of the three ways in: icon, name, what to do, each in both languages."""

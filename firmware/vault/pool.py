@@ -97,6 +97,11 @@ class Pool:
             del self.index[key]
             raise
 
+    def sequence_until(self, key: tuple, time: int) -> int:
+        """The sequence of the record (type, handle) if it was not written after `time`, else 0."""
+        slot = self.index.get(key)
+        return slot[1] if slot and self._records.time(slot[0]) <= time else 0
+
     def wipe(self, kind: int, handle, reason: str) -> list:
         """The closing audit entries of every block that holds this record, the one in use last."""
         handle = bytes(handle)

@@ -14,7 +14,8 @@
 | 80     | 32    | salt, random, nowhere else                                                    |
 | 112    | 8     | face: end of retention, Unix seconds, 0 none                                  |
 | 120    | 1     | face: number of templates                                                     |
-| 121    | 7     | 0                                                                             |
+| 121    | 4     | time of writing, Unix seconds, 0 when no clock vouched for it                 |
+| 125    | 3     | 0                                                                             |
 | 128    |       | sealed body (crypto/seal.py), associated data: bytes 0 to 127                 |
 | 4092   | 4     | commit word; 0 once the record's wipe has begun                               |
 
@@ -44,7 +45,7 @@ FREE, COMMITTED, UNFINISHED, CORRUPT, DEBRIS = range(5)
 
 _MAGIC = b"MnRc"
 _VERSION = const(1)
-_HEAD = "<4sBBHQ8s8s16s32s32sQB7x"
+_HEAD = "<4sBBHQ8s8s16s32s32sQBI3x"
 _HEAD_BYTES = const(128)
 _TAG_BYTES = const(32)
 _COMMIT_AT = const(4092)
@@ -69,16 +70,18 @@ class Header:
             self.salt,
             self.expiry,
             self.templates,
+            self.time,
         ) = struct.unpack(_HEAD, self.data)
 
 
 class Records:
     """Reads and writes single blocks; which of them count is the vault's business."""
 
-    def __init__(self, blocks, secret, entropy):
+    def __init__(self, blocks, secret, entropy, clock):
         self._blocks = blocks
         self._secret = secret
         self._entropy = entropy
+        self._clock = clock
 
     def classify(self, block: int) -> tuple:
         """(state, Header or None) from the header, the commit word and the seal of one block."""
@@ -109,8 +112,13 @@ class Records:
         """`face`: (model id, consent id, notice hash, expiry, number of templates)."""
         model, consent, notice, expiry, count = face or (bytes(8), bytes(16), bytes(32), 0, 0)
         salt = self._entropy(32)
+        now, source = self._clock.now()
         fields = (kind, sealed_bytes, sequence, bytes(handle), bytes(model), bytes(consent), bytes(notice))
-        return Header(struct.pack(_HEAD, _MAGIC, _VERSION, *fields, salt, expiry, count))
+        return Header(struct.pack(_HEAD, _MAGIC, _VERSION, *fields, salt, expiry, count, now if source else 0))
+
+    def time(self, block: int) -> int:
+        """When the record in a block was written, 0 when no clock vouched for it."""
+        return Header(self._blocks.read(block, _HEAD_BYTES)).time
 
     def read(self, block: int) -> tuple:
         """(Header, body as a bytearray that the caller zeroes); VaultCorrupt when the seal does not hold."""

@@ -34,11 +34,13 @@ class Tombstones:
                 self.by_key[(kind, handle)] = sequence
 
     def add(self, items: list) -> None:
-        """`items`: (type, handle, sequence). Records written from now on have higher sequences than all of them."""
+        """`items`: (type, handle, sequence or 0, time). What is written from now on has a higher sequence."""
         grown = dict(self.by_key)
-        for kind, handle, sequence in items:
+        for kind, handle, sequence, time in items:
             key = (kind, bytes(handle))
-            grown[key] = max(sequence, grown.get(key, 0))
+            sequence = sequence or self._pool.sequence_until(key, time)
+            if sequence:
+                grown[key] = max(sequence, grown.get(key, 0))
         if grown == self.by_key:
             return
         newest = sorted([(sequence, key) for key, sequence in grown.items()])[-_MOST:]

@@ -222,12 +222,13 @@ class Vault:
         return self._receipt(self._pool.wipe(FACE, handle, reason)[-1])
 
     def bury(self, tombstones: list) -> None:
-        """Refuses, now and later, records of "face" or "resident" up to a sequence: (kind, handle, sequence).
+        """Refuses, now and later, records of "face" or "resident" up to a sequence: (kind, handle, sequence, time).
 
-        A face under its tombstone is wiped, with a receipt; EraseFailed when a block resists.
+        With sequence 0 the time counts: what is stored and was not written later. A face under its tombstone is
+        wiped, with a receipt; EraseFailed when a block resists.
         """
         self._need_keys()
-        self._tombstones.add([(TOMBSTONE_KINDS[kind], handle, sequence) for kind, handle, sequence in tombstones])
+        self._tombstones.add([(TOMBSTONE_KINDS[stone[0]],) + tuple(stone[1:]) for stone in tombstones])
         failure = None
         for kind, handle in self._tombstones.risen():
             try:
@@ -321,6 +322,11 @@ class Vault:
             self._outbox.acknowledge(counter)
 
     @property
+    def quarantined(self) -> int:
+        """How many blocks refuse to erase."""
+        return len(self._audit.pending) if self._audit else 0
+
+    @property
     def receipts_waiting(self) -> int:
         """How many receipts the host has not acknowledged."""
         if not self._audit:
@@ -358,7 +364,9 @@ class Vault:
         self._audit.load(acknowledged)
         wiper = Wiper(blocks, self._audit)
         start = int.from_bytes(self._entropy(4), "big")
-        self._pool = Pool(blocks, layout, Records(blocks, secret, self._entropy), self._audit, wiper, start)
+        self._pool = Pool(
+            blocks, layout, Records(blocks, secret, self._entropy, self._clock), self._audit, wiper, start
+        )
         stale = self._pool.scan()
         self._outbox = Outbox(self._pool)
         self._audit.keep = self._outbox.keep
@@ -390,7 +398,7 @@ class Vault:
             "damaged": len([item for item in stale if item[1] and item[2] == "unreadable"]),
             "unfinished": len([item for item in stale if item[2] == "unfinished"]),
             "resumed": resumed,
-            "quarantined": len(self._audit.pending) if self._audit else 0,
+            "quarantined": self.quarantined,
             "log_breaks": len(self.log_damage),
         }
 

@@ -6,6 +6,7 @@ micropython tests/firmware/ui_gallery.py FRAME_FILE OUTPUT_DIRECTORY
 # ruff: noqa: RUF001 - Chinese punctuation is meant
 
 import sys
+from binascii import b2a_base64
 
 import framebuf
 
@@ -27,6 +28,7 @@ CHINESE_NOTICE = (
     "",
     "您可以不同意。门卡和密码在同样的时间打开同样的门。",
 )
+RECEIPT = b2a_base64(bytes(range(204))).strip()
 FACE = (40, 118, 60, 92, 112, ((2280, 1650), (2970, 1640), (2620, 2010), (2330, 2340), (2930, 2330)))
 
 
@@ -81,6 +83,11 @@ def every_screen(screens: Screens, frame) -> list:
         ("consent_unanswered", screens.consent_unanswered),
         ("enrolling", lambda: screens.enrolling(frame, 2, 5, FACE, "look straight")),
         ("face_deleted", screens.face_deleted),
+        ("delete_face_who", screens.delete_face_who),
+        ("delete_face_confirm", screens.delete_face_confirm),
+        ("no_face_stored", screens.no_face_stored),
+        ("face_not_erased", screens.face_not_erased),
+        ("receipt", lambda: screens.receipt(RECEIPT)),
         ("maintenance", screens.maintenance),
     ]
 

@@ -1,5 +1,6 @@
 """Every screen, drawn by the firmware under MicroPython, as the pictures that the demo's page shows."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firmware.ui import labels
+from firmware.ui import labels, qr
 from firmware.ui.palette import PALETTE
 from host_tools.make_fonts import notice_glyphs
 
@@ -82,3 +83,16 @@ def test_the_fonts_hold_every_glyph_that_the_labels_use() -> None:
     assert set(notice_glyphs()) <= characters("small.fnt")
     assert used <= characters("large.fnt")
     assert set("0123456789") <= characters("digits.fnt")
+
+
+def test_the_receipt_on_the_screen_is_the_receipt(gallery: dict[str, np.ndarray]) -> None:
+    """Its modules, read off the screen, are those of a QR code with exactly these bytes, in base64."""
+    screen = gallery["receipt"]
+    light = (screen == 255).all(axis=2)[72:]
+    rows, columns = np.flatnonzero(light.sum(axis=1) > 150), np.flatnonzero(light[:200].sum(axis=0) > 100)
+    square = light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    code = qr.Code(base64.b64encode(bytes(range(204))))
+    scale = square.shape[1] // (code.size + 8)
+    assert scale == 3 and square.shape == (scale * (code.size + 8),) * 2
+    modules = ~square[scale // 2 :: scale, scale // 2 :: scale][4:-4, 4:-4]
+    assert (modules == (np.frombuffer(bytes(code.modules), np.uint8).reshape(code.size, -1) == 1)).all()
