@@ -202,8 +202,14 @@ class Panel:
     @property
     def watches(self) -> bool:
         """One-to-many: the camera looks for somebody without being asked."""
-        resting = not (self.entry.keypad and self.entry.keypad.busy) and not self.maintenance
+        busy = (self.entry.keypad and self.entry.keypad.busy) or self.selfservice.open
+        resting = not busy and not self.maintenance and self.vault.in_service
         return self.face_on and not self.settings["claim"] and resting and len(self.gallery) > 0
+
+    @property
+    def clock_weak(self) -> bool:
+        """The clock's battery is low: what it kept while the power was off is not believed."""
+        return self.board.clock.battery_low()
 
     def apply_settings(self) -> None:
         self.door.set_release(self.settings["open_s"] * 1000)

@@ -14,6 +14,7 @@ from firmware.hal.virtual.door import (
     VirtualBuzzer,
     VirtualDoor,
     VirtualExitButton,
+    VirtualFire,
     VirtualLock,
     VirtualTamper,
 )
@@ -47,6 +48,7 @@ class VirtualBoard(api.Board):
         self.door = VirtualDoor(bus)
         self.exit_button = VirtualExitButton(bus)
         self.tamper = VirtualTamper(bus)
+        self.fire = VirtualFire(bus)
         self.buzzer = VirtualBuzzer(bus)
         self.clock = VirtualClock(bus)
         self.console = VirtualConsole(bus)

@@ -3,7 +3,8 @@ host.
 
 A window is (days, start, end): a bitmap of weekdays (bit 0 is Monday) and minutes of the local day, start
 included, end excluded. An end at or before the start runs past midnight and belongs to the day on which it
-starts.
+starts. A holiday is no weekday: only windows with HOLIDAY among their days are open on it, and the one that
+is always open.
 """
 
 from firmware.base.compat import const
@@ -11,6 +12,7 @@ from firmware.base.errors import BadRequest
 
 _DAY_MINUTES = const(1440)
 _ALL_DAYS = const(0x7F)
+HOLIDAY = 0x80
 _WINDOW_BYTES = const(5)  # days u8, start u16 LE, end u16 LE
 _EPOCH_WEEKDAY = const(3)  # 1 January 1970 was a Thursday
 
@@ -18,9 +20,13 @@ MAX_WINDOWS = const(16)
 
 
 def local_minute(now: int, utc_offset_min: int) -> tuple:
-    """(weekday, minute of the day) at `now`, Unix seconds, in the site's time zone."""
+    """(day since 1 January 1970, minute of the day) at `now`, Unix seconds, in the site's time zone."""
     minutes = now // 60 + utc_offset_min
-    return (minutes // _DAY_MINUTES + _EPOCH_WEEKDAY) % 7, minutes % _DAY_MINUTES
+    return minutes // _DAY_MINUTES, minutes % _DAY_MINUTES
+
+
+def _bit(day: int, holidays) -> int:
+    return HOLIDAY if day in holidays else 1 << (day + _EPOCH_WEEKDAY) % 7
 
 
 def _checked(window) -> tuple:
@@ -28,7 +34,7 @@ def _checked(window) -> tuple:
     for value in (days, start, end):
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadRequest("A schedule window needs whole numbers")
-    if not (0 < days <= _ALL_DAYS and 0 <= start < _DAY_MINUTES and 0 < end <= _DAY_MINUTES):
+    if not (0 < days <= _ALL_DAYS | HOLIDAY and 0 <= start < _DAY_MINUTES and 0 < end <= _DAY_MINUTES):
         raise BadRequest("A schedule window is out of range")
     return days, start, end
 
@@ -73,9 +79,12 @@ class Schedule:
         """True when no clock is needed to know that it is open."""
         return (_ALL_DAYS, 0, _DAY_MINUTES) in self.windows
 
-    def is_open(self, now: int, utc_offset_min: int) -> bool:
-        weekday, minute = local_minute(now, utc_offset_min)
-        today, yesterday = 1 << weekday, 1 << (weekday + 6) % 7
+    def is_open(self, now: int, utc_offset_min: int, holidays=()) -> bool:
+        """`holidays`: local days since 1 January 1970."""
+        if self.is_always:
+            return True
+        day, minute = local_minute(now, utc_offset_min)
+        today, yesterday = _bit(day, holidays), _bit(day - 1, holidays)
         for days, start, end in self.windows:
             if start < end:
                 if days & today and start <= minute < end:

@@ -91,6 +91,12 @@ class Tamper:
         raise NotImplementedError
 
 
+class Fire:
+    def alarm(self) -> bool:
+        """Whether the building's fire alarm calls for the doors to open. A cut wire reads as an alarm."""
+        raise NotImplementedError
+
+
 class Buzzer:
     def tone(self, name: str) -> None:
         """Starts the tone `name` ("key", "granted", "denied", "alarm", "off") and returns at once."""
@@ -104,6 +110,10 @@ class Clock:
         raise NotImplementedError
 
     def set(self, unix: int) -> None:
+        raise NotImplementedError
+
+    def battery_low(self) -> bool:
+        """Whether the battery that keeps the time without power is weak; False where there is none to ask."""
         raise NotImplementedError
 
 
@@ -151,6 +161,8 @@ class Board:
     door = None
     exit_button = None
     tamper = None
+    fire = None  # where no fire alarm is wired
+    lock_back = None  # the second output of a motor lock, a Lock that drives it shut
     buzzer = None
     clock = None
     console = None

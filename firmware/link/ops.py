@@ -20,6 +20,10 @@ _HASH = ("hex", 32, 32)
 _MODEL = ("hex", 8, 8)
 _TEMPLATE = ("hex", 128, 128)
 _RECEIPT = ("hex", 204, 680)
+_CLEARANCE = ("hex", 184, 184)
+_LINK = ("hex", 96, 96)  # an audit entry as vault/chain.py has it: body 64, hash 32
+_UID = ("hex", 4, 10)
+_FLAT = ("digits", 1, 6)
 _FLAG = ("bool",)
 _NAME = ("text", 64)
 _SINCE = ("since", _COUNT)
@@ -31,14 +35,15 @@ MAX_LINES = 16
 MAX_LINE = 160
 
 CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
-CREDENTIALS = ("pin", "card")
-WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request")
+CREDENTIALS = ("pin", "duress", "card")  # without its PIN no duress PIN
+WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request", "notice")
+TOMBSTONES = ("face", "resident")
 
 _STATE = ("one", CONSENT_STATES)
-# A window of access/schedule.py: weekdays (bit 0 is Monday), first minute of the day, minute after the last.
+# A window of access/schedule.py: weekdays (bit 0 is Monday, bit 7 holidays), first minute of the day, minute after the last.
 _WINDOW = (
     "rec",
-    (("days", ("int", 1, 127)), ("start", ("int", 0, 1439)), ("end", ("int", 1, 1440))),
+    (("days", ("int", 1, 255)), ("start", ("int", 0, 1439)), ("end", ("int", 1, 1440))),
 )
 
 # Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
@@ -78,14 +83,23 @@ OPS = {
             ("tamper?", _FLAG),
             ("camera?", _FLAG),
             ("memory", ("free", 512)),
-            ("policy?", ("free", 512)),
+            ("policy?", ("free", 1024)),
+            ("clearing?", _FLAG),  # given up: decommission goes on, nothing else is answered
+            ("receipts_waiting?", _COUNT),  # not yet acknowledged
+            ("quarantined?", _COUNT),  # blocks that refuse to erase
+            ("log_next?", _COUNT),  # the number of the next audit entry
+            ("log_head?", _HASH),  # the hash of the newest
+            (
+                "log_damage?",
+                ("list", 8, ("rec", (("what", _NAME), ("seq", _COUNT), ("block", ("int", -1, 0xFFFF))))),
+            ),
         ),
     ),
     "set_time": ((("time", _TIME),), (("time", _TIME),)),
     "resident_put": (
         (
             ("handle", _HANDLE),
-            ("flat", ("digits", 1, 6)),
+            ("flat", _FLAT),
             ("doors", ("int", 0, 0xFFFFFFFF)),  # a bit a door
             ("schedule", ("list", 16, _WINDOW)),  # empty: never; 127, 0, 1440: always
             ("valid_from", _TIME),
@@ -144,12 +158,22 @@ OPS = {
             ("salt", ("hex", 16, 16)),
             ("iterations", ("int", 1000, 50_000)),
             ("hash", _HASH),  # PBKDF2-HMAC-SHA256 of the PIN's ASCII digits
+            ("duress?", _FLAG),  # True: a second PIN, which opens and raises a silent alarm
         ),
         (),
     ),
-    "card_put": ((("handle", _HANDLE), ("uid", ("hex", 4, 10)), ("key", ("hex", 16, 16))), ()),
+    # Without a key the card opens by its UID alone, and only while the policy uid_only is on.
+    "card_put": ((("handle", _HANDLE), ("uid", _UID), ("key?", ("hex", 16, 16))), ()),
+    # This UID never again, whoever's it was and whatever card_put says later.
+    "card_lost": ((("uid", _UID),), (("dropped", _COUNT),)),
+    # The panel's reader on loan to the host, which talks to the card itself: its master keys never pass the panel.
+    "card_wait": ((("wait_s", ("int", 1, 60)),), (("uid", _UID),)),
+    "card_apdu": ((("apdu", ("hex", 4, 261)),), (("answer", ("hex", 2, 261)),)),
+    "card_done": ((), ()),
+    # `number`: the first half of the visitor's code; `until`: when it ends.
+    "visitor_revoke": ((("flat", _FLAT), ("number", ("int", 0, 999_999)), ("until", _TIME)), ()),
     "credential_drop": (
-        (("handle", _HANDLE), ("kind", ("one", CREDENTIALS)), ("uid?", ("hex", 4, 10))),
+        (("handle", _HANDLE), ("kind", ("one", CREDENTIALS)), ("uid?", _UID)),
         (("dropped", _COUNT),),
     ),
     "wipe_face": (
@@ -183,6 +207,40 @@ OPS = {
             _NEXT,
         ),
     ),
+    # The host has verified and kept all receipts up to this counter: the panel may forget them.
+    "receipts_ack": ((("upto", _COUNT),), (("waiting", _COUNT),)),
+    # The audit chain itself. `before`: the hash that the first entry follows.
+    "log_export": (
+        (_SINCE, ("limit", ("int", 1, 20))),
+        (("before", _HASH), ("entries", ("list", 20, _LINK)), _NEXT),
+    ),
+    # Records that are not newer are refused and wiped, now and at each start; receipts say "restored". `sequence`:
+    # the panel's own counter (its receipt's), or 0: then what was not written after `time`.
+    "tombstones": (
+        (
+            (
+                "items",
+                (
+                    "list",
+                    24,
+                    (
+                        "rec",
+                        (("what", ("one", TOMBSTONES)), ("handle", _HANDLE), ("sequence", _COUNT), ("time", _TIME)),
+                    ),
+                ),
+            ),
+        ),
+        (("wiped", _COUNT), ("receipts_waiting", _COUNT)),
+    ),
+    # Gives the panel up: the secret is erased at once, then block after block; ask again until `left` is 0 and the
+    # clearance comes with it. Refused while receipts wait. `panel_id` must be this panel's.
+    "decommission": (
+        (("panel_id", _HANDLE),),
+        (("left", _COUNT), ("clearance?", _CLEARANCE)),
+    ),
+    # The host has verified and kept the clearance with this SHA-256: the device key goes too and the panel starts
+    # as a fresh one. Repeated after that, the answer is not_provisioned.
+    "decommission_done": ((("clearance_hash", _HASH),), ()),
     # Attempts at the door, kept in RAM only: kind, outcome, reason, stage times in ms, box, points, hint.
     "events": (
         (_SINCE, ("limit", ("int", 1, 12))),
@@ -196,6 +254,11 @@ OPS = {
             ("door?", ("int", 0, 31)),  # which bit of a resident's doors this one is
             ("utc_offset_min?", ("int", -720, 840)),
             ("lockdown?", _FLAG),
+            ("second?", ("int", 0, 7)),  # bits of what does not suffice alone: 1 face, 2 PIN, 4 card
+            ("passback_min?", ("int", 0, 1440)),
+            ("lock?", ("int", 0, 2)),  # 0 strike, 1 magnet, 2 motor
+            ("holidays?", ("list", 48, ("int", 0, 65535))),  # local days since 1 January 1970
+            ("uid_only?", _FLAG),  # True: cards without a key open by their UID, which anybody near can copy
         ),
         (),
     ),

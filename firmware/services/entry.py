@@ -5,16 +5,17 @@ Each way has its own task, so that none waits for another. The screen belongs to
 
 import asyncio
 
-from firmware.access import lockout
-from firmware.access.policy import Facts, decide
+from firmware.access.policy import Decision, Facts, decide
 from firmware.base.compat import const
 from firmware.base.log import log
 from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
-from firmware.credentials import pin
 from firmware.credentials.keypad import KeypadEntry
 from firmware.credentials.nfc import CardReader
 from firmware.crypto.hmac import zero
+from firmware.services.limits import PinLimits
+from firmware.services.pins import Pins
 from firmware.services.residents import GIVEN
+from firmware.services.visits import Visits, kinds_of
 from firmware.vision import quality
 
 _KEYS_MS = const(15)
@@ -30,8 +31,10 @@ class Entry:
         self._panel = panel
         board = panel.board
         self.keypad = KeypadEntry(board.keypad) if board.has_keypad else None
-        self._cards = CardReader(board.nfc, panel.residents.card_key, board.entropy) if board.has_nfc else None
-        self._pin_tries = lockout.Attempts(lockout.PIN)
+        self._cards = CardReader(board.nfc, self._card_key, board.entropy) if board.has_nfc else None
+        self._pins = Pins(panel)
+        self.limits = PinLimits(panel)
+        self._visits = Visits()
         self._flat = ""
         self._digits = 0
         self._answer_until = None
@@ -57,8 +60,8 @@ class Entry:
         """The flat is claimed: a PIN may follow, and the camera looks if somebody of that flat is enrolled."""
         panel = self._panel
         self._flat, self._digits = flat, 0
-        candidates = [r.handle for r in panel.residents.of_flat(flat) if r.handle in panel.gallery]
-        if candidates and panel.face_on and not panel.face.locked:
+        candidates = [r.handle for r in panel.residents.of_flat(flat) if panel.gallery and r.handle in panel.gallery]
+        if candidates and panel.face_on and not panel.face.locked and not panel.selfservice.open:
             panel.face.look(candidates)
         self._show_pin()
 
@@ -69,28 +72,38 @@ class Entry:
     async def _on_pin(self, flat: str, digits: bytearray) -> None:
         self._panel.face.stop()
         started = ticks_ms()
-        now_s = self._panel.uptime.seconds()
-        if self._pin_tries.wait_s(flat, now_s):
+        wait_s = self.limits.wait_s(flat)
+        if wait_s:
             zero(digits)
-            self._admit("pin", None, False, {}, locked=True, wait_s=self._pin_tries.wait_s(flat, now_s))
+            self._admit("pin", None, False, {}, locked=True, wait_s=wait_s)
             return
         self._panel.screens.checking()
-        owners, verifiers = [], []
-        for resident in self._panel.residents.of_flat(flat):
-            verifier = self._panel.residents.pin_verifier(resident.handle)
-            if verifier:
-                owners.append(resident)
-                verifiers.append(verifier)
-        found = await pin.match(digits, verifiers)
-        for salt, _, digest in verifiers:
-            zero(salt)
-            zero(digest)
-        if found < 0:
-            self._pin_tries.failed(flat, now_s)
+        found = await self._pins.check(flat, digits)
+        if found is None:
+            self.limits.failed(flat)
         else:
-            self._pin_tries.succeeded(flat)
-        resident = owners[found] if found >= 0 else None
-        self._admit("pin", resident, found >= 0, {"ms": ticks_diff(ticks_ms(), started)})
+            self.limits.succeeded(flat)
+        seen = {"ms": ticks_diff(ticks_ms(), started)}
+        if found is not None and found.visit:
+            self._visitor(flat, found, seen)
+            return
+        resident = found.resident if found else None
+        duress = found is not None and found.duress
+        self._admit("pin", resident, resident is not None, seen, duress=duress)
+
+    def _visitor(self, flat: str, found, seen: dict) -> None:
+        rights = self._pins.rights(found.visit)
+
+        def spend():
+            self._pins.spend(flat, found.visit)
+
+        self._admit("pin", None, True, seen, rights=rights, spent=found.spent, before=spend, what="visitor")
+
+    def _silent_alarm(self, resident) -> None:
+        """Whoever stands beside the resident sees and hears nothing of it."""
+        self._panel.events.add("alarm", what="duress")
+        if self._panel.vault.in_service:
+            self._panel.vault.append("door_alarm", resident.handle, b"duress")
 
     async def _on_refused(self, field: str) -> None:
         if field == "flat":
@@ -98,15 +111,23 @@ class Entry:
         else:
             self._panel.screens.pin(self._flat, 0, refused=True)
 
+    async def _on_withdraw(self) -> None:
+        if self._panel.vault.in_service and not self._panel.maintenance:
+            self._panel.selfservice.begin()
+        else:
+            self.keypad.reset()
+
     async def _on_cancel(self) -> None:
         self._panel.face.stop()
+        self._panel.selfservice.cancel()
         self.idle()
 
     async def _on_timeout(self) -> None:
         self._panel.face.stop()
+        self._panel.selfservice.cancel()
         if self._panel.desk.open:
             self._panel.desk.unanswered()
-            self._hold()
+            self.hold()
         else:
             self.idle()
 
@@ -114,36 +135,51 @@ class Entry:
         self._panel.desk.turn(page)
 
     async def _on_accept(self) -> None:
-        self._panel.desk.answer(True)
-        self._hold()
+        self._answered(True)
 
     async def _on_decline(self) -> None:
-        self._panel.desk.answer(False)
-        self._hold()
+        self._answered(False)
+
+    def _answered(self, accepted: bool) -> None:
+        if self._panel.selfservice.confirming:
+            self._panel.selfservice.answer(accepted)
+        else:
+            self._panel.desk.answer(accepted)
+            self.hold()
 
     # The card
 
     async def run_cards(self) -> None:
         while True:
             started = ticks_ms()
-            event = self._cards.poll(started)
+            event = None if self._panel.card_desk.lent else self._cards.poll(started)
             if event is not None:
                 self._card(event, started)
             await asyncio.sleep_ms(_CARDS_MS)
 
+    def _card_key(self, uid: bytes):
+        """What CardReader asks: a lost card has no key any more, and one without a key needs the site's policy."""
+        panel = self._panel
+        key = None if panel.refusals.lost(uid) else panel.residents.card_key(uid)
+        return None if key is not None and not key and not panel.settings["uid_only"] else key
+
     def _card(self, event: tuple, started: int) -> None:
         self._panel.face.stop()
         self._forget_typing()
-        if event[0] == "card":
-            resident = self._panel.residents.of_card(event[1])
-            self._admit("card", resident, resident is not None, {"ms": ticks_diff(ticks_ms(), started)})
-        else:
+        if event[0] == "card_refused":
             self._admit("card", None, False, {"why": event[1]}, reason=event[1])
+            return
+        resident = self._panel.residents.of_card(event[1])
+        seen = {"ms": ticks_diff(ticks_ms(), started)}
+        what = "uid only" if event[0] == "uid" else ""
+        self._admit("card", resident, resident is not None, seen, what=what)
 
     def _forget_typing(self) -> None:
         """Another way was taken; a notice that somebody is reading stays unanswered."""
         if self._panel.desk.open:
             self._panel.desk.unanswered()
+        if self._panel.selfservice.confirming:
+            self._panel.selfservice.cancel()
         if self.keypad:
             self.keypad.reset()
 
@@ -157,7 +193,8 @@ class Entry:
             self._show_pin()
             return
         resident = self._panel.residents.get(winner) if winner else None
-        self._forget_typing()
+        if resident is None or "face" not in kinds_of(self._panel.settings["second"]):
+            self._forget_typing()  # else the PIN that is asked for may be half typed already
         self._admit("face", resident, resident is not None, seen)
 
     def face_failed(self, why: str) -> None:
@@ -175,33 +212,87 @@ class Entry:
 
     # One decision for all
 
-    def _admit(self, kind: str, resident, verified: bool, seen: dict, locked=False, wait_s=0, reason="") -> None:
-        """Decides, moves the lock, writes the log, tells the person. `reason`: a refusal's more exact cause."""
+    def _admit(
+        self,
+        kind: str,
+        resident,
+        verified: bool,
+        seen: dict,
+        locked=False,
+        wait_s=0,
+        reason="",
+        rights=None,
+        spent=False,
+        before=None,
+        what="",
+        duress=False,
+    ) -> None:
+        """Decides, moves the lock, writes the log, tells the person.
+
+        `reason`: a refusal's more exact cause; `rights`: of somebody who is no resident; `spent`: the credential was
+        good once; `before`: done before the lock moves; `what`: for the log, which credential of this kind it was.
+        """
         panel = self._panel
+        if panel.selfservice.asking:
+            self._identified(kind, resident if verified else None, "locked_out" if locked else reason, wait_s)
+            return
         now, source = panel.board.clock.now()
         consent = resident.consent if resident else None
+        withdrawn = () if consent and consent.state == GIVEN else ("face",)
         facts = Facts(
             kind=kind,
             verified=verified,
-            rights=resident.rights if resident else None,
+            rights=resident.rights if resident else rights,
             door=panel.settings["door"],
-            clock_known=source != 0,
-            provisioned=not panel.vault.fresh,
+            clock=source,
+            battery_low=panel.clock_weak,
+            provisioned=panel.vault.in_service,
             maintenance=panel.maintenance,
             lockdown=bool(panel.settings["lockdown"]),
             locked=(kind,) if locked else (),
-            withdrawn=() if consent and consent.state == GIVEN else ("face",),
+            withdrawn=withdrawn + (kind,) if spent else withdrawn,
+            one_to_many=not panel.settings["claim"],
+            claimed=resident is not None and resident.flat == self._flat,
+            passback=self._recent(resident),
+            second=kinds_of(panel.settings["second"]),
+            proven=self._visits.prove(resident.handle, kind, panel.uptime.seconds()) if resident and verified else (),
+            duress=duress,
+            holidays=panel.settings["holidays"],
             utc_offset_min=panel.settings["utc_offset_min"],
         )
         decision = decide(facts, now)
         if decision.allow:
+            if before:
+                before()
             panel.door.release(ticks_ms())
+            self._visits.released(resident.handle if resident else b"", kind)
         panel.events.add(kind, opened=decision.allow, reason=decision.reason, **seen)
         handle = resident.handle if resident else bytes(8)
         self._tell(decision, reason, wait_s)
-        if not panel.vault.fresh:
+        if panel.vault.in_service:
+            kind = "%s %s" % (kind, what) if what else kind
             detail = kind if decision.allow else "%s %s" % (kind, reason or decision.reason)
             panel.vault.append("opened" if decision.allow else "refused", handle, detail[:32].encode())
+
+        if decision.alarm:
+            self._silent_alarm(resident)
+
+    def _recent(self, resident) -> tuple:
+        within_s = self._panel.settings["passback_min"] * 60
+        if resident is None or not within_s:
+            return ()
+        return self._visits.recent(resident.handle, self._panel.uptime.seconds(), within_s)
+
+    def _identified(self, kind: str, resident, reason: str, wait_s: int) -> None:
+        """Who wants a face deleted is known now, or is not."""
+        panel = self._panel
+        if resident is not None:
+            panel.selfservice.identified(resident)
+            return
+        panel.selfservice.cancel()
+        panel.events.add(kind, opened=False, reason="not_recognised")
+        panel.vault.append("refused", bytes(8), (kind + " delete").encode())
+        self._tell(Decision(False, "not_recognised", False), reason, wait_s)
 
     def _tell(self, decision, reason: str, wait_s: int) -> None:
         panel = self._panel
@@ -211,20 +302,24 @@ class Entry:
         else:
             panel.board.buzzer.tone("denied")
             panel.screens.denied(reason or decision.reason, wait_s)
-        self._hold()
+        self.hold()
 
     def on_door(self, event: str) -> None:
         """What the door reports: alarms go to the log and the buzzer."""
         panel = self._panel
         panel.events.add("door", what=event)
+        if event == "opened":
+            self._visits.opened(panel.uptime.seconds())
+        elif event == "relocked":
+            self._visits.relocked()
         if event in ("forced", "held_open", "lock_fault", "contact_fault"):
             log("door", event)
             panel.board.buzzer.tone("alarm")
-            if not panel.vault.fresh:
+            if panel.vault.in_service:
                 panel.vault.append("door_alarm", bytes(8), event.encode())
         if event == "held_open":
             panel.screens.close_the_door()
-            self._hold()
+            self.hold()
 
     # The screen at rest
 
@@ -232,15 +327,16 @@ class Entry:
         """What comes now stays until it is answered."""
         self._answer_until = None
 
-    def _hold(self) -> None:
-        self._answer_until = ticks_add(ticks_ms(), _ANSWER_MS)
+    def hold(self, ms: int = _ANSWER_MS) -> None:
+        """What is on the screen stays for a while."""
+        self._answer_until = ticks_add(ticks_ms(), ms)
 
     def idle(self) -> None:
         panel = self._panel
         self._answer_until = None
         if panel.vault.fresh:
             panel.screens.not_provisioned()
-        elif panel.maintenance:
+        elif panel.maintenance or not panel.vault.in_service:
             panel.screens.maintenance()
         else:
             panel.screens.idle(panel.face_on)

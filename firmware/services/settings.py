@@ -13,7 +13,14 @@ FIELDS = {
     "door": (0, 0, 31),  # this panel's door, a bit of a resident's rights
     "utc_offset_min": (480, -720, 840),
     "lockdown": (0, 0, 1),
+    "second": (0, 0, 7),  # what does not suffice alone: 1 a face, 2 a PIN, 4 a card; 7: always two of them
+    "passback_min": (0, 0, 1440),  # for so long nobody comes in again by the same credential; 0: at once
+    "lock": (0, 0, 2),  # which of door.locks.KINDS is wired
     "uid_only": (0, 0, 1),  # 1: cards without a key open by their UID, which anybody near can read and copy
+}
+# Settings that are lists: (most items, least, most)
+LISTS = {
+    "holidays": (48, 0, 65535),  # local days since 1 January 1970
 }
 _FILE = "settings.json"
 _MAX_BYTES = 2048
@@ -25,11 +32,13 @@ class Settings:
     def __init__(self, root: str):
         self._path = root + "/" + _FILE
         self.values = {name: field[0] for name, field in FIELDS.items()}
+        for name in LISTS:
+            self.values[name] = []
         for name, value in self._stored().items():
             if _fits(name, value):
-                self.values[name] = int(value)
+                self.values[name] = _plain(value)
 
-    def __getitem__(self, name: str) -> int:
+    def __getitem__(self, name: str):
         return self.values[name]
 
     def change(self, wanted: dict) -> None:
@@ -38,7 +47,7 @@ class Settings:
                 raise BadRequest("%s cannot be set so" % name)
         values = dict(self.values)
         for name, value in wanted.items():
-            values[name] = int(value)
+            values[name] = _plain(value)
         temporary = self._path + ".new"
         with open(temporary, "w") as file:
             json.dump(values, file)
@@ -55,5 +64,16 @@ class Settings:
 
 
 def _fits(name: str, value) -> bool:
+    if name in LISTS:
+        most, low, high = LISTS[name]
+        return isinstance(value, list) and len(value) <= most and all(_within(item, low, high) for item in value)
     field = FIELDS.get(name)
-    return field is not None and isinstance(value, (int, bool)) and field[1] <= value <= field[2]
+    return field is not None and _within(value, field[1], field[2])
+
+
+def _within(value, low: int, high: int) -> bool:
+    return isinstance(value, (int, bool)) and low <= value <= high
+
+
+def _plain(value):
+    return [int(item) for item in value] if isinstance(value, list) else int(value)

@@ -134,7 +134,14 @@ class Sim:
     def set_tamper(self, case_open: bool) -> None:
         self._ask("set_input", name="case_open", on=case_open)
 
+    def set_fire(self, alarm: bool) -> None:
+        self._ask("set_input", name="fire_alarm", on=alarm)
+
     # Faults and time.
+
+    def set_battery(self, low: bool) -> None:
+        """Of the clock."""
+        self._ask("set_input", name="battery_low", on=low)
 
     def clock_step(self, seconds: float) -> None:
         self._ask("clock_step", seconds=seconds)

@@ -29,7 +29,7 @@ from host_tools.sim.relay import Relay
 from host_tools.sim.world import World
 
 _LINE_MAX = 64 * 1024 * 1024
-_INPUTS = ("door_closed", "exit_pressed", "case_open")
+_INPUTS = ("door_closed", "exit_pressed", "case_open", "fire_alarm", "battery_low")
 
 
 class Controls:

@@ -37,6 +37,7 @@ class World:
         self._card: Card | None = None
         self._card_leaves: float | None = None
         self.door_closed, self.exit_pressed, self.case_open = True, False, False
+        self.fire_alarm, self.battery_low = False, False
         self.lock_log: list[dict[str, Any]] = []
         self.buzzer_log: list[dict[str, Any]] = []
         self._switch_on()
@@ -105,7 +106,9 @@ class World:
     def inputs(self) -> int:
         bits = wire.DOOR_CLOSED if self.door_closed else 0
         bits |= wire.EXIT_PRESSED if self.exit_pressed else 0
-        return bits | (wire.CASE_OPEN if self.case_open else 0)
+        bits |= wire.CASE_OPEN if self.case_open else 0
+        bits |= wire.FIRE if self.fire_alarm else 0
+        return bits | (wire.BATTERY_LOW if self.battery_low else 0)
 
     def buzz(self, tone: str) -> None:
         with self._changed:

@@ -1,6 +1,6 @@
 """The door's decision: cases a manager can read, and the properties that no case may break."""
 
-from firmware.access.policy import DENIALS, KINDS, REASONS, Facts, Rights, decide, explain
+from firmware.access.policy import CLOCK_KEPT, CLOCK_SET, DENIALS, KINDS, REASONS, Facts, Rights, decide, explain
 from firmware.access.schedule import Schedule
 
 TIANJIN = 8 * 60
@@ -17,12 +17,17 @@ def good(kind: str = "card", **changes) -> Facts:
         verified=True,
         rights=EVERY_RIGHT,
         door=0,
-        clock_known=True,
+        clock=CLOCK_SET,
+        battery_low=True,
         provisioned=True,
         maintenance=False,
         lockdown=False,
         locked=(),
         withdrawn=(),
+        claimed=True,
+        passback=(),
+        second=(),
+        holidays=(),
         utc_offset_min=TIANJIN,
     )
     facts.update(changes)
@@ -52,9 +57,20 @@ CASES = (
     ({"rights": Rights(1, Schedule(), 0, 0)}, "out_of_hours"),
     ({"rights": Rights(1, OFFICE, 0, 0)}, "granted"),
     ({"rights": Rights(1, OFFICE, 0, 0), "utc_offset_min": -8 * 60}, "out_of_hours"),
-    ({"clock_known": False}, "granted"),
-    ({"clock_known": False, "rights": Rights(1, OFFICE, 0, 0)}, "clock_unknown"),
-    ({"clock_known": False, "rights": Rights(1, ALWAYS, 0, NOW + 9)}, "clock_unknown"),
+    ({"rights": Rights(1, OFFICE, 0, 0), "holidays": (NOW // 86400,)}, "out_of_hours"),
+    ({"holidays": (NOW // 86400,)}, "granted"),
+    ({"clock": 0}, "granted"),
+    ({"clock": 0, "rights": Rights(1, OFFICE, 0, 0)}, "clock_unknown"),
+    ({"clock": 0, "rights": Rights(1, ALWAYS, 0, NOW + 9)}, "clock_unknown"),
+    ({"clock": CLOCK_KEPT, "rights": Rights(1, OFFICE, 0, 0)}, "clock_unknown"),
+    ({"clock": CLOCK_KEPT, "battery_low": False, "rights": Rights(1, OFFICE, 0, 0)}, "granted"),
+    ({"clock": CLOCK_SET, "rights": Rights(1, OFFICE, 0, 0)}, "granted"),
+    ({"passback": KINDS}, "passback"),
+    ({"second": KINDS}, "second_factor"),
+    ({"second": KINDS, "proven": ("nose",)}, "second_factor"),
+    ({"second": KINDS, "proven": KINDS}, "granted"),
+    ({"duress": True}, "granted"),
+    ({"rights": Rights(1, OFFICE, 0, 0), "holidays": None}, "bad_facts"),
     ({"rights": Rights(1, None, 0, 0)}, "bad_facts"),
     ({"rights": Rights("1", ALWAYS, 0, 0)}, "bad_facts"),
     ({"rights": "everything"}, "bad_facts"),
@@ -71,6 +87,9 @@ def test_a_manager_can_read_every_case():
             decision = decide(good(**dict({"kind": kind}, **changes)), NOW)
             assert decision.reason == reason, (kind, changes, decision)
             assert decision.allow is (reason == "granted"), (kind, changes, decision)
+    assert decide(good("face", claimed=False), NOW).reason == "flat_first"
+    assert decide(good("face", claimed=False, one_to_many=True), NOW).allow
+    assert decide(good("card", claimed=False), NOW).allow
 
 
 def test_with_nothing_known_the_door_stays_locked():
@@ -84,8 +103,10 @@ def test_each_fact_is_needed():
     """Taking any one fact back to its default shuts the door; the clock only where hours are set."""
     start = vars_of(good())
     for name in start:
-        if name in ("clock_known", "utc_offset_min"):
+        if name in ("clock", "battery_low", "holidays", "utc_offset_min"):
             continue  # these matter to timed rights alone
+        if name in ("claimed", "one_to_many", "proven", "duress"):
+            continue  # to faces, to two proofs, and to the alarm
         facts = good()
         setattr(facts, name, getattr(Facts(), name))
         assert not decide(facts, NOW).allow, name
@@ -108,10 +129,10 @@ def test_the_same_rights_open_the_same_doors_at_the_same_times_whatever_the_cred
     for rights in (EVERY_RIGHT, Rights(6, OFFICE, NOW - 9, NOW + 90000), Rights(2, OFFICE, 0, 0)):
         for door in range(4):
             for hour in range(0, 24 * 8, 3):
-                for clock_known in (True, False):
+                for clock in (CLOCK_SET, CLOCK_KEPT, 0):
                     answers = {
                         decide(
-                            good(kind, rights=rights, door=door, clock_known=clock_known),
+                            good(kind, rights=rights, door=door, clock=clock),
                             NOW + hour * 3600,
                         )
                         for kind in KINDS
@@ -134,8 +155,24 @@ def test_a_stranger_learns_nothing_about_rights():
     """Whatever the rights, an unproven credential gets the same answer."""
     for rights in (None, EVERY_RIGHT, Rights(0, ALWAYS, 0, 0), Rights(1, OFFICE, NOW + 9, NOW + 10)):
         for withdrawn in ((), KINDS):
-            facts = good("pin", verified=False, rights=rights, withdrawn=withdrawn, clock_known=False)
+            facts = good("pin", verified=False, rights=rights, withdrawn=withdrawn, clock=0)
             assert decide(facts, NOW).reason == "not_recognised"
+
+
+def test_duress_calls_for_help_and_changes_nothing_else():
+    for changes, _ in CASES:
+        if "duress" in changes or changes.get("verified", True) is not True:
+            continue
+        calm, forced = decide(good(**changes), NOW), decide(good(**dict(changes, duress=True)), NOW)
+        assert calm[:2] == forced[:2] and not calm.alarm and forced.alarm
+    assert not decide(good(duress=True, verified=False), NOW).alarm
+
+
+def test_two_proofs_are_of_two_kinds():
+    for first in KINDS:
+        for second in KINDS:
+            allowed = decide(good(first, second=KINDS, proven=(second,)), NOW).allow
+            assert allowed is (first != second)
 
 
 def test_deciding_changes_no_fact_and_repeats():
@@ -147,7 +184,7 @@ def test_deciding_changes_no_fact_and_repeats():
 
 
 def test_every_reason_has_its_sentence():
-    used = {reason for _, reason in CASES}
+    used = {reason for _, reason in CASES} | {"flat_first"}
     assert used == set(REASONS)
     assert {reason for reason, _ in DENIALS} | {"granted", "bad_facts"} == set(REASONS)
     for sentence in REASONS.values():

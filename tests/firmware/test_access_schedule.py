@@ -1,6 +1,6 @@
 """Weekly hours in the site's own time."""
 
-from firmware.access.schedule import MAX_WINDOWS, Schedule, local_minute
+from firmware.access.schedule import HOLIDAY, MAX_WINDOWS, Schedule, local_minute
 from firmware.base.errors import BadRequest
 
 MONDAY = 1704067200  # 1 January 2024, 00:00 UTC
@@ -18,11 +18,27 @@ def refuses(windows) -> bool:
 
 
 def test_weekdays_and_minutes_follow_the_time_zone():
-    assert local_minute(0, 0) == (3, 0)  # the epoch was a Thursday
-    assert local_minute(MONDAY, 0) == (0, 0)
-    assert local_minute(MONDAY, 480) == (0, 480)
-    assert local_minute(MONDAY, -1) == (6, 1439)
-    assert local_minute(MONDAY + 16 * HOUR, 480) == (1, 0)
+    day = MONDAY // DAY
+    assert local_minute(MONDAY, 0) == (day, 0)
+    assert local_minute(MONDAY, 480) == (day, 480)
+    assert local_minute(MONDAY, -1) == (day - 1, 1439)
+    assert local_minute(MONDAY + 16 * HOUR, 480) == (day + 1, 0)
+    for n in range(7):
+        assert Schedule([(1 << n, 0, 1440)]).is_open(MONDAY + n * DAY, 0)
+        assert not Schedule([(127 & ~(1 << n), 0, 1440)]).is_open(MONDAY + n * DAY, 0)
+
+
+def test_a_holiday_is_no_weekday():
+    new_year = MONDAY // DAY
+    office, guard = Schedule([(127, 480, 1080)]), Schedule([(MON, 480, 1080), (HOLIDAY, 600, 720)])
+    assert office.is_open(MONDAY + 10 * HOUR, 0) and not office.is_open(MONDAY + 10 * HOUR, 0, (new_year,))
+    assert guard.is_open(MONDAY + 9 * HOUR, 0) and not guard.is_open(MONDAY + 9 * HOUR, 0, (new_year,))
+    assert guard.is_open(MONDAY + 11 * HOUR, 0, (new_year,))
+    assert not guard.is_open(MONDAY + 35 * HOUR, 0, (new_year,)), "Tuesday is none"
+    night = Schedule([(HOLIDAY, 1320, 360)])
+    assert night.is_open(MONDAY + 29 * HOUR, 0, (new_year,)) and not night.is_open(MONDAY + 5 * HOUR, 0, (new_year,))
+    assert Schedule.always().is_open(MONDAY, 0, (new_year,)), "those who live here come home on holidays too"
+    assert Schedule.unpack(guard.pack()).windows == guard.windows
 
 
 def test_a_window_holds_its_start_and_not_its_end():
@@ -64,7 +80,7 @@ def test_packing_keeps_every_window():
 def test_what_cannot_be_a_schedule_is_refused():
     for windows in (
         [(0, 0, 60)],
-        [(128, 0, 60)],
+        [(256, 0, 60)],
         [(1, -1, 60)],
         [(1, 1440, 60)],
         [(1, 0, 1441)],

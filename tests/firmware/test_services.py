@@ -122,10 +122,13 @@ def stored(folder: str, text: str) -> Settings:
 def test_bad_settings_fall_to_safe_defaults_one_by_one():
     folder = settings_folder()
     defaults = {name: field[0] for name, field in FIELDS.items()}
+    defaults["holidays"] = []
     for text in ("", "{", "[]", "null", '{"open_s": "9"}', '{"open_s": 9000}', '{"open_s": 1.5}', '{"unknown": 1}'):
         assert stored(folder, text).values == defaults, text
-    mixed = stored(folder, json.dumps({"open_s": 9, "door": -1}))
-    assert mixed["open_s"] == 9 and mixed["door"] == defaults["door"]
+    for holidays in (7, [-1], [70000], ["1"], [1] * 49):
+        assert stored(folder, json.dumps({"holidays": holidays})).values == defaults
+    mixed = stored(folder, json.dumps({"open_s": 9, "door": -1, "holidays": [19723]}))
+    assert mixed["open_s"] == 9 and mixed["door"] == defaults["door"] and mixed["holidays"] == [19723]
 
 
 def test_a_change_of_settings_is_all_or_nothing():

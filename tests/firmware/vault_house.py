@@ -24,6 +24,9 @@ class Clock:
     def now(self):
         return self.unix, 2
 
+    def battery_low(self):
+        return False
+
 
 def templates(tag: int, count: int = 4) -> list:
     """Distinct templates that no other tag shares a run of bytes with."""

@@ -39,6 +39,10 @@ class Esp32Clock:
             except OSError as error:
                 raise HalError("the battery-backed clock does not answer: %s" % error)
 
+    def battery_low(self) -> bool:
+        """No chip here measures its battery. A DS3231 that lost it says that it stopped, and is not believed."""
+        return False
+
     def correct(self, unix: int) -> bool:
         """Time from NTP, which anybody on the network can forge: it sets an unknown time, and moves a known one by
         a few minutes at most. Whether it was taken."""

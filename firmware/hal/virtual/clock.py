@@ -14,3 +14,6 @@ class VirtualClock:
 
     def set(self, unix: int) -> None:
         self._bus.call(wire.TIME_SET, struct.pack("<Q", unix))
+
+    def battery_low(self) -> bool:
+        return bool(self._bus.call(wire.INPUTS)[0] & wire.BATTERY_LOW)

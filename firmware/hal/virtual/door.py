@@ -26,6 +26,11 @@ class VirtualTamper(_Input):
         return self._bit(wire.CASE_OPEN)
 
 
+class VirtualFire(_Input):
+    def alarm(self) -> bool:
+        return self._bit(wire.FIRE)
+
+
 class VirtualLock:
     def __init__(self, bus):
         self._bus = bus

@@ -16,7 +16,8 @@ NFC_POLL = const(0x4E)  # N -> UID or nothing
 NFC_APDU = const(0x58)  # X APDU -> response with status
 DISPLAY = const(0x44)  # D GS4_HMSB buffer ->
 LOCK = const(0x4C)  # L u8 ->
-INPUTS = const(0x49)  # I -> u8: bit 0 door closed, bit 1 exit button pressed, bit 2 case open
+INPUTS = const(0x49)  # I -> u8: bit 0 door closed, bit 1 exit button pressed, bit 2 case open, bit 3 fire
+# alarm, bit 4 clock battery low
 BUZZER = const(0x42)  # B tone name ->
 TIME_GET = const(0x54)  # T -> u64 Unix seconds, u8 source
 TIME_SET = const(0x53)  # S u64 ->
@@ -28,3 +29,5 @@ FAILED = const(0x21)
 DOOR_CLOSED = const(1)
 EXIT_PRESSED = const(2)
 CASE_OPEN = const(4)
+FIRE = const(8)
+BATTERY_LOW = const(16)
