@@ -61,6 +61,18 @@ def test_of_two_boxes_on_one_face_the_better_stays():
     assert [f[0] for f in faces] == [50, 20]
 
 
+def test_a_weaker_neighbour_moves_the_face_by_its_weight():
+    alone = decode(heads((0, 101, [50])))[0]
+    (pair,) = decode(heads((0, 100, [10]), (0, 101, [50])))
+    # cell 100 lies 256 sixteenths to the left; the weights are 10 + 8 + 4 against 50 + 8 + 4
+    assert pair[5][2][0] == (alone[5][2][0] * 84 - 256 * 22) // 84
+
+
+def test_a_cell_below_the_threshold_votes_but_finds_nothing():
+    assert decode(heads((0, 100, [-4]))) == []
+    assert len(decode(heads((0, 100, [-4]), (0, 101, [50])))) == 1
+
+
 def test_a_box_inside_another_is_the_same_face():
     assert same_face((9, 0, 0, 100, 100, ()), (5, 10, 10, 30, 30, ()))
     assert not same_face((9, 0, 0, 100, 100, ()), (5, 90, 0, 100, 100, ()))
