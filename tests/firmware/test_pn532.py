@@ -250,3 +250,11 @@ def test_an_answer_longer_than_expected_is_read_whole():
         bench = Bench(bus, Talker())
         assert bench.look() == UID
         assert bench.reader.transceive(APDU) == bytes(200) + b"\x90\x00", bus
+
+
+def test_a_card_that_lay_there_before_the_panel_restarted_is_found():
+    """The chip kept its power and the card is still activated: it answers only after the field was off."""
+    bench = Bench("uart", Card())
+    assert bench.look() == UID
+    bench.reader = Pn532(UartBus(bench.face), None, bench.sleep, lambda: bench.now)
+    assert bench.look() == UID

@@ -46,7 +46,8 @@ class Pn532:
         self._failures = 0
         self._retry_at = ticks()
         self._listing_since = None
-        self._had_card = False
+        self._card = False  # one is activated and can be spoken to
+        self._spent = True  # one may be in the field that answers only after a loss of power
 
     def poll(self):
         """The UID of a card that the chip has found since the last call, or None; as hal.api.Nfc."""
@@ -58,7 +59,7 @@ class Pn532:
             raise
 
     def transceive(self, apdu: bytes) -> bytes:
-        if not self._had_card or self._listing_since is not None:
+        if not self._card:
             raise HalError("no card in the field")
         try:
             answer = self._command(_IN_DATA_EXCHANGE, b"\x01" + bytes(apdu), _EXCHANGE_MS)
@@ -85,13 +86,15 @@ class Pn532:
         found = self._answer(_IN_LIST_PASSIVE_TARGET, raw, _SETUP_MS)
         if not found or found[0] != 1:
             return None
-        self._had_card = True
-        return _uid(found)
+        uid = _uid(found)
+        self._card = self._spent = True
+        return uid
 
     def _list(self) -> None:
-        if self._had_card:
+        self._card = False
+        if self._spent:
             self._command(_RF_CONFIGURATION, _FIELD_OFF, _SETUP_MS)
-            self._had_card = False
+            self._spent = False
         self._send(_IN_LIST_PASSIVE_TARGET, _ONE_ISO_14443_A)
         self._listing_since = self._ticks()
 
@@ -133,7 +136,8 @@ class Pn532:
         """The next poll starts the chip anew."""
         self._up = False
         self._listing_since = None
-        self._had_card = True  # whatever is in the field shall be powered off first
+        self._card = False
+        self._spent = True
         self._retry_at = self._ticks()
 
     def _abort(self) -> None:
