@@ -1,12 +1,11 @@
 """The composition root: builds and wires everything, then owns every task.
 
-A task that dies is restarted after the door was locked; each task stands alone, so that a broken camera or model leaves
-keypad and card untouched. Only the supervisor feeds the watchdog.
+Each task stands alone, so that a broken camera or model leaves keypad and card untouched; services/supervise.py
+restarts one that dies or hangs. Only the supervisor's round feeds the watchdog.
 """
 
 import asyncio
 import gc
-import sys
 
 from firmware.base.compat import const
 from firmware.base.errors import (
@@ -24,8 +23,10 @@ from firmware.biometrics.dot import dots
 from firmware.biometrics.match import Gallery
 from firmware.capture.frame import Capture
 from firmware.crypto.hmac import zero
+from firmware.door import locks
 from firmware.door.door import Door
 from firmware.link.server import Server
+from firmware.nn import kernels
 from firmware.nn.model import Model, aligned_buffer
 from firmware.services.card_desk import CardDesk
 from firmware.services.clearing import Clearing
@@ -38,14 +39,24 @@ from firmware.services.refusals import Refusals
 from firmware.services.residents import Residents
 from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
+from firmware.services.supervise import LENGTHY, ROUND_MS, Supervisor
 from firmware.ui.screens import Screens
 from firmware.vault.vault import Vault
 from firmware.vision.pipeline import FacePipeline
 
-_RESTART_MS = const(500)
-_SUPERVISE_MS = const(500)
+_COLLECT_ROUNDS = const(3)
 _RETENTION_S = const(60)
 _ARENA_BYTES = const(128 * 1024)  # what either network may need; they never run at the same time
+
+
+def _gallery(model_id: bytes) -> Gallery:
+    machine = kernels.machine()
+    if machine is None:
+        return Gallery(model_id, dots)
+    from firmware.nn.s3.match import Matcher
+
+    matcher = Matcher(machine)
+    return Gallery(model_id, matcher.dots, scan=matcher.scan)
 
 
 class Panel:
@@ -59,7 +70,16 @@ class Panel:
         self.events = Events()
         self.screens = Screens(board.display)
         self.screens.starting()
-        self.door = Door(board.lock, board.door, board.exit_button, self.settings["open_s"] * 1000)
+        self.door = Door(
+            locks.build(locks.KINDS[self.settings["lock"]], board.lock, board.lock_back),
+            board.door,
+            board.exit_button,
+            self.settings["open_s"] * 1000,
+            fire=board.fire,
+            tamper=board.tamper,
+        )
+        self.supervisor = Supervisor(self.door.relock)
+        self.beat = self.supervisor.beat
         self.vault = Vault(board.flash, board.entropy, board.clock)
         self.residents = Residents(self.vault)
         self.refusals = Refusals(self.vault, board.clock)
@@ -84,7 +104,7 @@ class Panel:
             log("models", str(error))
             return None, None
         self.threshold = embedder.meta["threshold_q14"]
-        self.gallery = Gallery(embedder.model_id, dots)
+        self.gallery = _gallery(embedder.model_id)
         if not self.board.has_camera:
             return None, None
         capture = Capture(self.board.camera)
@@ -217,7 +237,12 @@ class Panel:
         self.entry.idle()
 
     def set_maintenance(self, on: bool) -> None:
-        """On: the plain REPL can be reached and the door opens for nobody; off, or a restart, ends it."""
+        """On: the plain REPL can be reached and the door opens for nobody; off, or a restart, ends it.
+
+        Refused while the case is open: maintenance comes first, so that who breaks the case open gains nothing.
+        """
+        if on and not self.maintenance and self.board.tamper.open():
+            raise Refused("the panel's case is open: close it, switch maintenance on, and open it then")
         self.maintenance = on
         self.vault.append("maintenance", detail="on" if on else "off")
         self.board.console.open_repl(on)
@@ -271,41 +296,38 @@ class App:
         panel = Panel(self._board)
         self._panel = panel
         gc.collect()
-        server = Server(self._board.console, Ring(panel), Commands(panel).handle, self._board.entropy)
-        tasks = {
-            "link": server.run,
-            "door": lambda: panel.door.run(panel.entry.on_door),
-            "screen": panel.entry.run_screen,
-        }
+        server = Server(
+            self._board.console,
+            Ring(panel),
+            Commands(panel).handle,
+            self._board.entropy,
+            beat=lambda: panel.beat("link"),
+        )
+        add = panel.supervisor.add
         if panel.entry.keypad:
-            tasks["keypad"] = panel.entry.run_keypad
+            add("keypad", panel.entry.run_keypad)
         if self._board.has_nfc:
-            tasks["cards"] = panel.entry.run_cards
+            add("cards", panel.entry.run_cards)
+        add("door", lambda: panel.door.run(panel.entry.on_door, lambda: panel.beat("door")))
+        add("screen", panel.entry.run_screen)
+        add("link", server.run, LENGTHY)
         if panel.face.works:
-            tasks["face"] = panel.face.run
-        self._tasks = [asyncio.create_task(self._keep(name, tasks[name])) for name in tasks]
+            add("face", panel.face.run)
+        panel.supervisor.start()
         log("app", "ready")
         await self._supervise()
-
-    async def _keep(self, name: str, run) -> None:
-        """Restarts a task that died, the door locked first."""
-        while True:
-            try:
-                await run()
-            except Exception as error:
-                log("app", "%s died: %s" % (name, type(error).__name__))
-                sys.print_exception(error)
-                self._panel.door.relock()
-            await asyncio.sleep_ms(_RESTART_MS)
 
     async def _supervise(self) -> None:
         panel = self._panel
         checked = ticks_ms()
+        rounds = 0
         while True:
             self._board.watchdog.feed()
+            panel.supervisor.look()
+            rounds += 1
             self._board.tick()
             panel.uptime.seconds()
-            if not panel.face.looking:
+            if not panel.face.looking and rounds % _COLLECT_ROUNDS == 0:
                 panel.memory()
             panel.clearing.tend()
             if panel.clearing.over:
@@ -316,4 +338,4 @@ class App:
                     panel.keep_retention()
                 except MenshenError as error:
                     log("vault", str(error))
-            await asyncio.sleep_ms(_SUPERVISE_MS)
+            await asyncio.sleep_ms(ROUND_MS)

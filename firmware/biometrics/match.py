@@ -4,12 +4,17 @@ Scores are cosines in Q14 (16384 = identical direction). Nothing here knows pers
 name of a record.
 """
 
+from array import array
+
 from firmware.base.compat import const
 from firmware.base.errors import BadRequest, ModelMismatch, NotFound, VaultFull
 from firmware.base.integers import isqrt
 
 DIMENSIONS = const(128)
 NO_SCORE = const(-16385)
+_CONTENDERS = const(16)
+_SCALE_BITS = const(38)  # a template's scale: 2**38 / its length in 1/256
+_MARGIN = const(4)
 
 
 def length_q8(square: int) -> int:
@@ -28,9 +33,13 @@ class Gallery:
 
     `dots(probe, table, start, count, out)` fills `out` with the dot products of int8 `probe` and `count`
     consecutive templates from byte `start` of `table` (firmware.biometrics.dot, or a board's faster one).
+
+    `scan(probe, table, scales, counts, per_row, margin, out)`, where the board has one (firmware/nn/s3/match.py),
+    compares with the whole table at once: a template scores (dot << 9) * scale >> 32, a row the best of its
+    templates, and the rows that come within `margin` of the second best are worth an exact look.
     """
 
-    def __init__(self, model_id: bytes, dots, capacity: int = 512, per_handle: int = 4):
+    def __init__(self, model_id: bytes, dots, capacity: int = 512, per_handle: int = 4, scan=None):
         self.model_id = bytes(model_id)
         self.per_handle = per_handle
         self._dots = dots
@@ -41,7 +50,12 @@ class Gallery:
         self._counts = bytearray(capacity)
         self._rows = {}
         self._free = list(range(capacity - 1, -1, -1))
-        self._out = [0] * per_handle
+        self._out = array("i", (0 for _ in range(per_handle)))
+        self._scan = scan
+        if scan is not None:
+            self._scales = array("i", (0 for _ in range(capacity * per_handle)))
+            self._handles = [None] * capacity
+            self._found = array("i", (0 for _ in range(_CONTENDERS)))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -69,6 +83,10 @@ class Gallery:
             at = row * self._row_bytes + i * DIMENSIONS
             self._table[at : at + DIMENSIONS] = template
             self._lengths[row * self.per_handle + i] = lengths[i]
+            if self._scan is not None:
+                self._scales[row * self.per_handle + i] = (1 << _SCALE_BITS) // lengths[i]
+        if self._scan is not None:
+            self._handles[row] = handle
         self._counts[row] = len(templates)
         self._rows[handle] = row
 
@@ -99,7 +117,7 @@ class Gallery:
         length = self._length(probe)
         best = second = None
         score = second_score = NO_SCORE
-        for handle in self._rows if candidates is None else set(candidates):
+        for handle in self._contenders(probe, length) if candidates is None else set(candidates):
             row = self._rows.get(handle)
             if row is None:
                 continue
@@ -116,6 +134,19 @@ class Gallery:
         if handle not in self._rows:
             raise NotFound("no such handle in the gallery")
         return self._row_score(probe, self._length(probe), self._rows[handle])
+
+    def _contenders(self, probe, length: int):
+        """All handles, or of a table that `scan` can judge those that may be the best or the second best.
+
+        A score of `scan` is the cosine times length / 2, within 2: what lies a Q14 step and that error below the second
+        best cannot come out above it.
+        """
+        if self._scan is None:
+            return self._rows
+        found = self._found
+        margin = (length >> 15) + 1 + _MARGIN
+        count = self._scan(probe, self._table, self._scales, self._counts, self.per_handle, margin, found)
+        return [self._handles[row] for row in found[:count]] if count <= _CONTENDERS else self._rows
 
     def _row_score(self, probe, length: int, row: int) -> int:
         count = self._counts[row]

@@ -16,15 +16,53 @@
     clear(buffer, n)
         n zero bytes
 
+Sets: the ESP32-S3's vector unit (s3), viper (kernels_viper), plain bytecode (kernels_plain).
+
 `record` and `border` are array("i"), made once by firmware/nn/model.py; how activations are encoded in the
 arena is the set's own affair as long as `load`, `fill` and `store` agree. Arena, pack and every tensor
 start are 16-byte aligned. Kernels neither allocate nor check: model.py has checked the pack. Row order as
 the arena plan demands (firmware/nn/pack.py).
 """
 
+import sys
+
+from firmware.base.compat import const
+
+_XTENSAWIN = const(10)
+_loaded = []
+
 
 def best():
-    """The fastest set this machine can run."""
-    from firmware.nn import kernels_viper
+    """The fastest set this machine can run: vector unit, viper or plain bytecode."""
+    found = machine()
+    if found is not None:
+        from firmware.nn.s3 import Kernels
 
-    return kernels_viper
+        return Kernels(found)
+    try:
+        from firmware.nn import kernels_viper
+
+        return kernels_viper
+    except (SyntaxError, ValueError):  # no native code: of a source, or of an .mpy made for another processor
+        from firmware.nn import kernels_plain
+
+        return kernels_plain
+
+
+def machine():
+    """The vector unit's routines (firmware/nn/s3), None without an ESP32-S3."""
+    if not _loaded:
+        _loaded.append(_load_machine())
+    return _loaded[0]
+
+
+def _load_machine():
+    implementation = sys.implementation
+    architecture = (getattr(implementation, "_mpy", 0) >> 10) & 15
+    if architecture != _XTENSAWIN or "ESP32S3" not in getattr(implementation, "_machine", ""):
+        return None
+    try:
+        from firmware.nn.s3 import machine as routines
+    except (ImportError, ValueError):
+        return None
+    return routines

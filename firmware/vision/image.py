@@ -6,6 +6,12 @@ them byte for byte.
 """
 
 import micropython
+import uctypes
+
+from firmware.base.compat import const
+from firmware.nn import kernels
+
+_SMALL = const(1 << 29)  # what passes into machine code as it is
 
 
 @micropython.viper
@@ -32,7 +38,11 @@ def warp(src, w: int, h: int, dst, n: int, transform) -> None:
     nearest edge.
     """
     a, b, tx, ty = transform
-    _warp(src, w, h, dst, n, a, b, tx, ty)
+    machine = kernels.machine()
+    if machine is None or max(abs(a), abs(b), abs(tx), abs(ty)) >= _SMALL:
+        _warp(src, w, h, dst, n, a, b, tx, ty)
+    else:
+        machine.warp(uctypes.addressof(src), w, h, uctypes.addressof(dst), n, a, b, tx, ty)
 
 
 @micropython.viper

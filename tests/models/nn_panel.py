@@ -19,7 +19,7 @@ def interpreters() -> list[str]:
     return [standard, *filter(None, [os.environ.get("MENSHEN_MP32")])]
 
 
-def run_panel(micropython: str, pack: bytes, pixels: np.ndarray, folder: Path) -> bytes:
+def run_panel(micropython: str, pack: bytes, pixels: np.ndarray, folder: Path, kernels: str = "") -> bytes:
     """Per image every operator's int8 result, then the outputs."""
     (folder / "pack").write_bytes(pack)
     (folder / "images").write_bytes(pixels.tobytes())
@@ -29,6 +29,7 @@ def run_panel(micropython: str, pack: bytes, pixels: np.ndarray, folder: Path) -
         "heapsize=16M",
         str(SCRIPT),
         *(str(folder / name) for name in ("pack", "images", "results")),
+        *filter(None, [kernels]),
     ]
     environment = dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

@@ -17,11 +17,12 @@ IMAGES = 4
 
 
 @pytest.mark.parametrize("micropython", interpreters())
+@pytest.mark.parametrize("kernels", ["", "kernels_viper", "kernels_plain"])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_recorded_layers_come_out_again(name: str, micropython: str, tmp_path: Path) -> None:
+def test_recorded_layers_come_out_again(name: str, kernels: str, micropython: str, tmp_path: Path) -> None:
     graph = GRAPHS[name]()
     pack, pixels, expected = ((FOLDER / f"{name}.{kind}").read_bytes() for kind in ("pack", "images", "results"))
-    got = run_panel(micropython, pack, np.frombuffer(pixels, np.uint8), tmp_path)
+    got = run_panel(micropython, pack, np.frombuffer(pixels, np.uint8), tmp_path, kernels)
     assert first_difference(graph, got, expected) == ""
 
 

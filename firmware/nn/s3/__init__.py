@@ -5,21 +5,10 @@ Activations are kept as int8. The accumulator QACC holds 20 bits a lane; prepare
 weights, whether that is enough.
 """
 
-import sys
-
 import uctypes
 
 from firmware.nn.s3 import general
 from firmware.nn.s3.prepare import prepare
-
-_XTENSAWIN = 10
-
-
-def is_here() -> bool:
-    """Is this an ESP32-S3?"""
-    implementation = sys.implementation
-    architecture = (getattr(implementation, "_mpy", 0) >> 10) & 15
-    return architecture == _XTENSAWIN and "S3" in getattr(implementation, "_machine", "")
 
 
 class Kernels:
@@ -43,11 +32,12 @@ class Kernels:
 
             return run
 
-        def over_arena(routine):
-            def run(arena, pack, _, record):
-                routine(address(arena), address(record))
+        def add(arena, pack, _, record):
+            machine.add(address(arena), address(record))
 
-            return run
+        def avgpool(arena, pack, _, record):
+            if not machine.avgpool(address(arena), address(record)):
+                general.avgpool(arena, pack, 0, record)
 
         def move(routine):
             def run(arena, pixels, record):
@@ -65,18 +55,9 @@ class Kernels:
         self.conv1x1 = over_pack(machine.conv1x1)
         self.conv3x3 = over_pack_or(machine.conv3x3, general.window3x3)
         self.dw3x3 = over_pack_or(machine.dw3x3, general.window3x3)
-        self.add = over_arena(machine.add)
-        self.avgpool = general.avgpool
+        self.add = add
+        self.avgpool = avgpool
         self.load = move(machine.load)
         self.store = move(machine.store)
         self.fill = fill
         self.clear = clear
-
-
-def kernels() -> Kernels:
-    """The set of this machine; ImportError or ValueError where it cannot run here."""
-    if not is_here():
-        raise ImportError("no ESP32-S3")
-    from firmware.nn.s3 import machine
-
-    return Kernels(machine)

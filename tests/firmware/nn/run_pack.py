@@ -1,5 +1,5 @@
-"""Runs under MicroPython: `run_pack.py PACK IMAGES OUT` writes, per image, every operator's int8 result and
-then the outputs.
+"""Runs under MicroPython: `run_pack.py PACK IMAGES OUT [KERNELS]` writes, per image, every operator's int8 result and
+then the outputs. KERNELS names a module of firmware.nn; without it, what the machine would choose.
 """
 
 import sys
@@ -7,8 +7,9 @@ import sys
 from firmware.nn.model import Model
 
 
-def main(pack: str, images: str, out: str) -> None:
-    model = Model(pack)
+def main(pack: str, images: str, out: str, kernels: str = "") -> None:
+    chosen = getattr(__import__("firmware.nn." + kernels).nn, kernels) if kernels else None
+    model = Model(pack, kernels=chosen)
     pixels = bytearray(model.input_shape[0] * model.input_shape[1])
     with open(images, "rb") as source, open(out, "wb") as sink:
         while source.readinto(pixels) == len(pixels):
