@@ -52,10 +52,12 @@ def _derivations(verifiers: list, iterations: int) -> set:
     return {(bytes(salt), count) for salt, count, _ in verifiers} or {(_NO_SALT, iterations)}
 
 
-async def match(pin: bytearray, verifiers: list, iterations: int = ITERATIONS) -> int:
-    """`match_steps` beside the other tasks."""
+async def match(pin: bytearray, verifiers: list, iterations: int = ITERATIONS, beat=None) -> int:
+    """`match_steps` beside the other tasks; `beat` is called at each step."""
     found = None
     for step in match_steps(pin, verifiers, iterations):
+        if beat:
+            beat()
         found = step
         await asyncio.sleep(0)
     return found

@@ -42,14 +42,15 @@ _AHEAD = const(32)
 
 
 class Server:
-    """`random(n)` is the board's entropy, `poll_ms` how often an idle console is looked at."""
+    """`random(n)` is the board's entropy, `poll_ms` how often an idle console is looked at, `beat` called at each look."""
 
-    def __init__(self, console, ring, handler, random, poll_ms: int = 10) -> None:
+    def __init__(self, console, ring, handler, random, poll_ms: int = 10, beat=None) -> None:
         self._console = console
         self._ring = ring
         self._handler = handler
         self._random = random
         self._poll_ms = poll_ms
+        self._beat = beat
         self._framer = Framer()
         self._key = None
         self._seals = None
@@ -60,6 +61,8 @@ class Server:
 
     async def run(self) -> None:
         while True:
+            if self._beat:
+                self._beat()
             data = self._console.read()
             if not data:
                 await asyncio.sleep(self._poll_ms / 1000)

@@ -12,6 +12,7 @@ from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
 from firmware.credentials.keypad import KeypadEntry
 from firmware.credentials.nfc import CardReader
 from firmware.crypto.hmac import zero
+from firmware.door.door import ALARMS, ALARMS_OVER
 from firmware.services.limits import PinLimits
 from firmware.services.pins import Pins
 from firmware.services.residents import GIVEN
@@ -43,6 +44,7 @@ class Entry:
 
     async def run_keypad(self) -> None:
         while True:
+            self._panel.beat("keypad")
             for event in self.keypad.poll(ticks_ms()):
                 await getattr(self, "_on_" + event[0])(*event[1:])
             await asyncio.sleep_ms(_KEYS_MS)
@@ -151,6 +153,7 @@ class Entry:
 
     async def run_cards(self) -> None:
         while True:
+            self._panel.beat("cards")
             started = ticks_ms()
             event = None if self._panel.card_desk.lent else self._cards.poll(started)
             if event is not None:
@@ -235,6 +238,8 @@ class Entry:
         panel = self._panel
         if panel.selfservice.asking:
             self._identified(kind, resident if verified else None, "locked_out" if locked else reason, wait_s)
+            if duress and resident is not None:
+                self._silent_alarm(resident)
             return
         now, source = panel.board.clock.now()
         consent = resident.consent if resident else None
@@ -312,11 +317,13 @@ class Entry:
             self._visits.opened(panel.uptime.seconds())
         elif event == "relocked":
             self._visits.relocked()
-        if event in ("forced", "held_open", "lock_fault", "contact_fault"):
+        if event in ALARMS or event in ALARMS_OVER:
             log("door", event)
-            panel.board.buzzer.tone("alarm")
+            # A case that is opened in maintenance is work, not an alarm; the log has it all the same.
+            if event in ALARMS and not (event == "tamper" and panel.maintenance):
+                panel.board.buzzer.tone("alarm")
             if panel.vault.in_service:
-                panel.vault.append("door_alarm", bytes(8), event.encode())
+                panel.vault.append("tamper" if event[:6] == "tamper" else "door_alarm", bytes(8), event.encode())
         if event == "held_open":
             panel.screens.close_the_door()
             self.hold()
@@ -345,6 +352,7 @@ class Entry:
         """Puts the waiting screen back when an answer has been read."""
         self.idle()
         while True:
+            self._panel.beat("screen")
             if self._answer_until is not None and ticks_diff(ticks_ms(), self._answer_until) >= 0:
                 self.idle()
             await asyncio.sleep_ms(_SCREEN_MS)

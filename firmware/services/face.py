@@ -17,6 +17,7 @@ from firmware.vision import quality
 _LOOK_MS = const(8000)  # how long one attempt looks for a good frame
 _PAUSE_MS = const(60)  # between frames: light and pose should have changed a little
 _IDLE_LOOK_MS = const(400)
+_ALIVE_MS = const(500)
 _NEEDED, _FRAMES = const(2), const(3)
 _PANEL = "panel"
 
@@ -58,6 +59,7 @@ class FaceWay:
         self._wanted = None
 
     async def run(self) -> None:
+        self._wanted = None
         while True:
             await self._next()
             candidates = self._wanted
@@ -78,12 +80,19 @@ class FaceWay:
         """Until an attempt is asked for; with one-to-many, until somebody stands before the door."""
         while self._wanted is None:
             self._wake.clear()
+            self._panel.beat("face")
             if not self._panel.watches:
-                await self._wake.wait()
+                await self._woken()
                 continue
             await asyncio.sleep_ms(_IDLE_LOOK_MS)
             if self._panel.watches and self._wanted is None and not self._busy and await self._somebody():
                 self._wanted = self._panel.gallery.handles()
+
+    async def _woken(self) -> None:
+        try:
+            await asyncio.wait_for_ms(self._wake.wait(), _ALIVE_MS)
+        except asyncio.TimeoutError:
+            pass
 
     async def _somebody(self) -> bool:
         try:
@@ -172,4 +181,5 @@ class FaceWay:
 
     async def _drive(self, steps) -> None:
         for _ in steps:
+            self._panel.beat("face")
             await asyncio.sleep(0)

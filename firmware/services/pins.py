@@ -24,7 +24,7 @@ class Pins:
         visit = self._visit(flat, digits)
         candidates = self._panel.residents.pin_verifiers(flat)
         try:
-            found = await pin.match(digits, [verifier for _, _, verifier in candidates])
+            found = await pin.match(digits, [verifier for _, _, verifier in candidates], beat=self._beat)
         finally:
             for _, _, (salt, _, digest) in candidates:
                 zero(salt)
@@ -35,6 +35,9 @@ class Pins:
             used = self._panel.refusals.uses(flat, visit.number)
             return Found(None, False, visit, used >= (visit.uses or REVOKED))
         return None
+
+    def _beat(self) -> None:
+        self._panel.beat("keypad")
 
     def rights(self, visit) -> Rights:
         """Of a visitor: this door, at any hour of the time that the code names."""

@@ -5,6 +5,7 @@ import asyncio
 from firmware.base.errors import HalError
 from firmware.base.ticks import ticks_add, ticks_ms
 from firmware.door.door import MAX_RELEASE_MS, Door
+from firmware.door.locks import Magnet, Motor, Strike, build
 
 START = ticks_add(0, -3000)  # the tick counter wraps in the middle of the stories
 
@@ -17,6 +18,7 @@ class Hardware:
         self.is_closed = True
         self.is_pressed = False
         self.broken_lock = self.broken_contact = False
+        self.burns = self.case_is_open = False
 
     def release(self, on):
         if self.broken_lock:
@@ -31,11 +33,21 @@ class Hardware:
     def pressed(self):
         return self.is_pressed
 
+    def alarm(self):
+        return self.burns
+
+    def open(self):
+        return self.case_is_open
+
 
 class Story:
-    def __init__(self, **settings):
+    def __init__(self, kind="strike", **settings):
         self.hardware = Hardware()
-        self.door = Door(self.hardware, self.hardware, self.hardware, **settings)
+        self.back = Hardware()
+        lock = build(kind, self.hardware, self.back)
+        inputs = {"fire": self.hardware, "tamper": self.hardware}
+        inputs.update(settings)
+        self.door = Door(lock, self.hardware, self.hardware, **inputs)
         self.now = START
         assert self.wait(0) == ["relocked"]
 
@@ -124,7 +136,7 @@ def test_a_door_held_open_is_reported_once():
 def test_a_door_open_at_start_is_not_forced_but_is_held_open():
     hardware = Hardware()
     hardware.is_closed = False
-    door = Door(hardware, hardware, hardware, held_open_ms=1000)
+    door = Door(Strike(hardware), hardware, hardware, held_open_ms=1000)
     assert door.poll(START) == ["relocked"]
     assert door.poll(ticks_add(START, 1000)) == ["held_open"]
 
@@ -190,3 +202,83 @@ async def test_a_cancelled_or_dying_task_leaves_the_door_locked():
             pass
         assert seen[0] == ("released", True)
         assert story.hardware.driven is False
+
+
+def test_a_strike_is_never_driven_longer_than_its_coil_bears():
+    output = Hardware()
+    strike = Strike(output, max_on_ms=1000)
+    strike.release(True, START)
+    assert strike.poll(ticks_add(START, 999)) and output.driven
+    assert not strike.poll(ticks_add(START, 1000)) and not output.driven
+    story = Story(release_ms=10**6)
+    story.release()
+    story.wait(MAX_RELEASE_MS)
+    assert story.hardware.driven is False
+
+
+def test_a_fire_opens_until_it_is_over_each_lock_in_its_way():
+    for kind in ("strike", "magnet", "motor"):
+        story = Story(kind)
+        story.wait(3000)
+        story.hardware.burns = True
+        assert story.wait(100) == ["fire"], kind
+        assert story.hardware.driven is True and not (kind == "motor" and story.back.driven)
+        story.hardware.is_closed = False
+        assert story.wait(120_000) == ["opened"], "no alarm for a door that stands open in a fire"
+        story.hardware.is_closed = True
+        assert story.wait(1000) == ["closed"]
+        story.door.relock(story.now)
+        assert story.door.released, "nothing locks a door while it burns"
+        story.hardware.burns = False
+        assert story.wait(50) == ["fire_over", "relocked"], kind
+        assert not story.door.released
+        story.wait(3000)
+        assert story.hardware.driven is False and not story.back.driven
+
+
+def test_in_a_fire_a_strike_pulses_and_a_magnet_stays_off():
+    for kind, most in (("strike", MAX_RELEASE_MS), ("magnet", 10**9)):
+        story = Story(kind)
+        story.hardware.burns = True
+        changes, on_since, before = 0, 0, None
+        for i in range(2400):
+            story.wait(50)
+            if story.hardware.driven != before:
+                changes, before, on_since = changes + 1, story.hardware.driven, i
+            assert not story.hardware.driven or (i - on_since) * 50 <= most + 100
+        assert changes == (1 if kind == "magnet" else 8), (kind, changes)
+
+
+def test_a_motor_runs_to_its_end_and_never_both_ways():
+    out, back = Hardware(), Hardware()
+    motor = Motor(out, back, run_ms=1500)
+    motor.release(False, START)
+    assert back.driven and not out.driven
+    motor.release(True, ticks_add(START, 500))
+    assert out.driven and not back.driven
+    assert motor.poll(ticks_add(START, 1999)) and out.driven
+    assert motor.poll(ticks_add(START, 2000)) and not out.driven and not back.driven
+    motor.release(True, ticks_add(START, 2500))
+    assert not out.driven, "it is open already"
+
+
+def test_without_power_each_lock_is_what_it_is():
+    assert (Strike.without_power, Magnet.without_power, Motor.without_power) == ("locked", "open", "as it was")
+    assert build("motor", Hardware()).kind == "strike", "a motor needs two outputs"
+
+
+def test_an_opened_case_is_told_once_and_again_when_it_is_closed():
+    story = Story()
+    story.hardware.case_is_open = True
+    assert story.wait(10_000) == ["tamper"]
+    story.hardware.case_is_open = False
+    assert story.wait(100) == ["tamper_over"]
+    assert Story(fire=None, tamper=None).wait(1000) == [], "a board may have neither input"
+
+
+def test_a_fire_that_the_lock_does_not_obey_is_tried_again():
+    story = Story()
+    story.hardware.broken_lock = story.hardware.burns = True
+    assert story.wait(1000) == ["fire_fault"]
+    story.hardware.broken_lock = False
+    assert "fire" in story.wait(100) and story.hardware.driven is True
