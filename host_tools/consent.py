@@ -1,7 +1,7 @@
 """Consent to a stored face: asked at the panel or given on paper, and withdrawn at any time.
 
 A consent names the notice it was given to by the text's hash; the panel stores a face only under a consent
-it knows.
+it knows. A person under 14 cannot consent: a parent or guardian does, on paper, and that is part of the record.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools import receipts
-from host_tools.errors import NoConsent, Usage
+from host_tools import ledger, receipts
+from host_tools.errors import HostError, NoConsent, Usage
 from host_tools.notices import Notice
-from host_tools.site import Consent, Panel, Resident, Site
+from host_tools.site import Consent, Panel, Resident, Site, deadlines
+from host_tools.site.deadlines import Deadline
 from host_tools.site.sending import sending
 
 _POLL_S = 0.25
@@ -26,10 +27,12 @@ _POLL_S = 0.25
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """`receipt`: of the face's wipe; None where no face was stored."""
+    """`receipt`: of the face's wipe; None where no face was stored, or while `waiting` holds what is still owed."""
 
     consent: Consent
     receipt: bytes | None
+    waiting: Deadline | None = None
+    problem: str = ""
 
 
 def ask(
@@ -45,6 +48,11 @@ def ask(
     The consent comes back in whatever state it then is; `refresh` looks again. `waiting` is called while
     waiting.
     """
+    if resident.under_14:
+        raise NoConsent(
+            f"{resident.name} is under 14: a parent or guardian decides, on paper. "
+            "Run: menshen consent give --guardian NAME."
+        )
     standing = site.consent(panel, resident)
     if standing and standing.state == "given" and standing.notice_hash == notice.hash:
         return standing
@@ -68,13 +76,29 @@ def ask(
     return consent
 
 
-def give(site: Site, panel: Panel, resident: Resident, notice: Notice, paper: Path) -> Consent:
-    """Records a consent given on paper, of which the file is a scan; the file itself is not kept."""
+def give(
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    notice: Notice,
+    paper: Path,
+    *,
+    witness: str = "",
+    guardian: str = "",
+) -> Consent:
+    """Records a consent given on paper, of which the file is a scan; the file itself is not kept.
+
+    `guardian`: who signed for a person under 14, and as what; NoConsent without.
+    """
+    if resident.under_14 and not guardian.strip():
+        raise NoConsent(f"{resident.name} is under 14: name the parent or guardian who signed, with --guardian.")
     try:
         digest = hashlib.sha256(paper.read_bytes()).hexdigest()
     except OSError as error:
         raise Usage(f"The signed paper {paper} cannot be read: {error.strerror}.") from error
     evidence = {"how": "paper", "file": paper.name, "sha256": digest}
+    evidence |= {"witness": witness} if witness else {}
+    evidence |= {"guardian": guardian} if guardian else {}
     consent_id = _begin(site, panel, resident, notice, evidence)
     with sending(site, lambda db: db.execute("DELETE FROM consents WHERE consent_id = ?", (consent_id,))):
         panel.request("consent_grant", handle=resident.handle, consent_id=consent_id, notice_hash=notice.hash)
@@ -93,17 +117,38 @@ def refresh(site: Site, panel: Panel, resident: Resident) -> Consent:
 
 
 def withdraw(site: Site, panel: Panel, resident: Resident) -> Withdrawal:
-    """Ends the consent and wipes the face; repeating it changes nothing."""
-    _latest(site, panel, resident)
-    answer = panel.request("consent_withdraw", handle=resident.handle)
-    receipt: bytes | None = answer.get("receipt")
-    if receipt is not None:
-        receipts.store(site, panel, receipt, resident.handle)
-    elif any(enrolment.state != "wiped" for enrolment in site.enrolments(resident)):
-        # An earlier withdrawal got through, but its answer did not.
-        late = [data for data in receipts.collect(site, panel) if data[32:40] == resident.handle]
-        receipt = late[-1] if late else None
-    return Withdrawal(_decided(site, panel, resident, "withdrawn", site.now()), receipt)
+    """Ends the consent and wipes the face; repeating it changes nothing.
+
+    It counts from now on, also when the panel cannot be reached: then it waits in the ledger for the next contact.
+    """
+    latest = _latest(site, panel, resident)
+    if latest.state == "withdrawn" and not deadlines.pending(site, resident.handle, panel.panel_id):
+        return Withdrawal(latest, _receipt_of(site, panel, resident, latest.withdrawn))
+    deadline = deadlines.open_(site, resident.handle, panel.panel_id, "withdrawal")
+    if latest.state != "withdrawn":
+        latest = _decided(site, panel, resident, "withdrawn", site.now())
+    try:
+        return Withdrawal(latest, ledger.carry_out(site, panel, resident.handle))
+    except HostError as error:
+        return Withdrawal(latest, None, deadline, str(error))
+
+
+def withdraw_everywhere(site: Site, resident: Resident) -> list[tuple[str, Withdrawal]]:
+    """From every panel that ever asked for consent, by the panel's name. Raises NoConsent where none did."""
+    asked = {consent.panel_id for consent in site.consents(resident)}
+    found = [site.link(record) for record in site.panel_records() if record.panel_id in asked]
+    if not found:
+        raise NoConsent(f"{resident.name} was never asked for consent. Run: menshen consent ask.")
+    return [(panel.name, withdraw(site, panel, resident)) for panel in found]
+
+
+def _receipt_of(site: Site, panel: Panel, resident: Resident, since: int) -> bytes | None:
+    owed = [
+        deadline.receipt
+        for deadline in deadlines.of(site, resident.handle, panel.panel_id)
+        if deadline.cause == "withdrawal" and deadline.opened >= since - 1
+    ]
+    return owed[-1] if owed else None
 
 
 def _latest(site: Site, panel: Panel, resident: Resident) -> Consent:
@@ -153,4 +198,5 @@ def _decided(site: Site, panel: Panel, resident: Resident, state: str, when: int
                 "UPDATE consents SET state = ?, decided = ? WHERE consent_id = ?",
                 (state, when, consent.consent_id),
             )
+    site.note(f"consent_{state}", resident.handle, panel.panel_id, consent=consent.consent_id.hex())
     return _latest(site, panel, resident)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.base.errors import MenshenError
+from host_tools import renewal
 from host_tools.errors import NoConsent, Usage, from_code
 from host_tools.site import Consent, Enrolment, Panel, Resident, Site
 from host_tools.site.sending import sending
@@ -22,13 +23,20 @@ Photo = str | Path | NDArray[np.uint8]
 
 
 def from_photo(
-    site: Site, panel: Panel, resident: Resident, *photos: Photo, retention_days: int = RETENTION_DAYS
+    site: Site,
+    panel: Panel,
+    resident: Resident,
+    *photos: Photo,
+    retention_days: int = RETENTION_DAYS,
+    child: bool = False,
 ) -> Enrolment:
     """Templates of one person's photographs, through the panel's own models, stored in the panel.
 
+    `child`: also of a person under 14, with a guardian's consent.
+
     Raises NoConsent, UnreadablePicture, NoFace, ManyFaces, TooPoor before anything is sent.
     """
-    consent = _standing(site, panel, resident)
+    consent = _standing(site, panel, resident, child)
     model_id, templates = templates_of(*photos)
     return put(site, panel, resident, consent, model_id, templates, retention_days)
 
@@ -70,9 +78,10 @@ def live(
     count: int = 4,
     wait_s: int = 30,
     retention_days: int = RETENTION_DAYS,
+    child: bool = False,
 ) -> Enrolment:
     """The panel takes `count` good frames of whoever stands before it within `wait_s` seconds."""
-    consent = _standing(site, panel, resident)
+    consent = _standing(site, panel, resident, child)
     expiry = site.now() + retention_days * DAY_S
     return _enrol(site, panel, resident, consent, expiry, "enrol_live", wait_s + 10.0, count=count, wait_s=wait_s)
 
@@ -114,14 +123,27 @@ def _enrol(
             "UPDATE enrolments SET state = 'stored', model_id = ?, templates = ? WHERE id = ?",
             (model_id, reply["templates"], row_id),
         )
+    site.note("enrolled", resident.handle, panel.panel_id, consent=consent.consent_id.hex(), expiry=expiry)
     return Enrolment(consent.consent_id, model_id, reply["templates"], expiry, "stored")
 
 
-def _standing(site: Site, panel: Panel, resident: Resident) -> Consent:
+def _standing(site: Site, panel: Panel, resident: Resident, child: bool) -> Consent:
     consent = site.consent(panel, resident)
     if consent is None or consent.state != "given":
         state = consent.state if consent else "never asked"
         raise NoConsent(
             f"{resident.name} has not consented to a stored face ({state}). Nothing was sent. Run: menshen consent ask."
+        )
+    if renewal.outdated(site, consent):
+        raise NoConsent(
+            f"{resident.name} consented to an older notice than the one in force. Nothing was sent. "
+            "Run: menshen consent ask."
+        )
+    if resident.under_14 and "guardian" not in consent.evidence:
+        raise NoConsent(f"{resident.name} is under 14 and no guardian's consent is on record. Nothing was sent.")
+    if resident.under_14 and not child:
+        raise NoConsent(
+            f"{resident.name} is under 14: faces of children are mistaken far more often, a card serves them better. "
+            "Nothing was sent. Add --child to enrol all the same."
         )
     return consent

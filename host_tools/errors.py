@@ -135,6 +135,34 @@ class IdentityChanged(HostError):
     code = "identity"
 
 
+class Queued(HostError):
+    """A panel has not confirmed a deletion yet; it is queued and stays in sight."""
+
+    exit_code = 17
+    code = "queued"
+
+
+class Overdue(HostError):
+    """A deletion is overdue."""
+
+    exit_code = 18
+    code = "overdue"
+
+
+class ChainBroken(HostError):
+    """An audit log was altered or cut off."""
+
+    exit_code = 19
+    code = "chain_broken"
+
+
+class NotApproved(HostError):
+    """A bulk deletion was not approved by two persons, or by a typed word and the site key."""
+
+    exit_code = 20
+    code = "not_approved"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -156,6 +184,10 @@ EXIT_CODES: dict[int, str] = {
             TooPoor,
             Provisioning,
             IdentityChanged,
+            Queued,
+            Overdue,
+            ChainBroken,
+            NotApproved,
         )
     },
 }

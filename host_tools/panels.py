@@ -34,6 +34,7 @@ def provision(site: Site, port: str, name: str, open_carrier: OpenCarrier = Seri
     panel.request("set_time", time=site.now())  # the first sealed request: from here on the panel is taken
     with site.registry.transaction() as db:
         db.execute("UPDATE panels SET state = 'active' WHERE panel_id = ?", (record.panel_id,))
+    site.note("panel_provisioned", panel=record.panel_id, key=fingerprint(record.device_pub))
     return site.panel(record.panel_id.hex())
 
 
@@ -52,6 +53,7 @@ def retire(site: Site, name: str) -> None:
             (record.panel_id,),
         )
         db.execute("DELETE FROM placements WHERE panel_id = ?", (record.panel_id,))
+    site.note("panel_retired", panel=record.panel_id)
 
 
 def move(site: Site, name: str, port: str) -> Panel:

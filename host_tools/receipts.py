@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from firmware.base.errors import MenshenError
 from firmware.vault import receipt as format_
 from host_tools.errors import ReceiptInvalid
-from host_tools.site import Panel, Site
+from host_tools.site import Panel, Site, deadlines
 
 _PAGE = 5
 
@@ -41,10 +42,20 @@ class ReceiptInfo:
         }
 
 
+def unwrapped(data: bytes) -> bytes:
+    """A receipt as it is, or what was scanned from its QR code: the same in Base64."""
+    if data[:4] == b"MnRt":
+        return data
+    try:
+        return base64.b64decode(b"".join(data.split()), validate=True)
+    except ValueError:
+        return data
+
+
 def verify(data: bytes, device_pub: bytes) -> ReceiptInfo:
     """Raises ReceiptInvalid unless the key's owner signed exactly these bytes."""
     try:
-        return _info(format_.verify(data, device_pub, _signed))
+        return _info(format_.verify(data, device_pub, signed))
     except MenshenError as error:
         raise ReceiptInvalid(f"The receipt is not valid: {error} Do not rely on it.") from error
 
@@ -54,23 +65,36 @@ def read(data: bytes) -> ReceiptInfo:
     return _info(format_.parse(data))
 
 
+def full(data: bytes) -> format_.Receipt:
+    """Every field of a receipt that was verified when it was kept."""
+    return format_.parse(data)
+
+
 def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) -> ReceiptInfo:
     """Verifies a receipt against the panel's pinned key and keeps it. `handle`: whose has just been wiped."""
     info = verify(data, panel.record.device_pub)
     if info.panel_id != panel.panel_id or handle not in (None, info.handle):
         raise ReceiptInvalid("The receipt is genuine but for another record. Do not rely on it.")
     with site.registry.transaction() as db:
-        db.execute(
+        fresh = db.execute(
             "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)",
             (hashlib.sha256(data).digest(), panel.panel_id, info.handle, data, site.now()),
-        )
+        ).rowcount
         # A replaced record's successor lives on, and so does an enrolment later than an old receipt.
         if info.reason != "replaced":
             db.execute(
                 "UPDATE enrolments SET state = 'wiped' WHERE panel_id = ? AND handle = ? AND enrolled <= ?",
                 (panel.panel_id, info.handle, site.now() if handle else info.time),
             )
+    if fresh and handle is None and info.reason == "withdrawn":
+        _withdrawn_there(site, panel, info, data)
     return info
+
+
+def _withdrawn_there(site: Site, panel: Panel, info: ReceiptInfo, data: bytes) -> None:
+    """The resident withdrew at the panel, unless it was asked for here and only the answer got lost."""
+    if not deadlines.pending(site, info.handle, panel.panel_id):
+        deadlines.done_by_resident(site, info.handle, panel.panel_id, info.time, data, info.counter)
 
 
 def collect(site: Site, panel: Panel) -> list[bytes]:
@@ -81,6 +105,8 @@ def collect(site: Site, panel: Panel) -> list[bytes]:
     while True:
         page = panel.request("receipts", since=since, limit=_PAGE)
         if not page["receipts"]:
+            if found:
+                _acknowledge(panel, found[-1])
             return found
         for data in page["receipts"]:
             store(site, panel, data)
@@ -90,7 +116,12 @@ def collect(site: Site, panel: Panel) -> list[bytes]:
             db.execute("UPDATE panels SET receipts_next = ? WHERE panel_id = ?", (since, panel.panel_id))
 
 
-def _signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+def _acknowledge(panel: Panel, data: bytes) -> None:
+    """All up to this one are verified and on this disk: the panel may forget them."""
+    panel.request("receipts_ack", upto=read(data).counter)
+
+
+def signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):

@@ -7,11 +7,13 @@ import os
 import re
 import sqlite3
 from collections.abc import Sequence
+from datetime import date
 
-from host_tools.errors import RefusedByPanel, Usage
-from host_tools.receipts import collect, store
-from host_tools.site import Panel, Resident, Site
+from host_tools import ledger
+from host_tools.errors import Usage
+from host_tools.site import Panel, Resident, Site, deadlines
 from host_tools.site.sending import sending
+from host_tools.site.tombstones import ANYWHERE, Tombstone
 
 Window = tuple[int, int, int]  # weekdays (bit 0 is Monday), first minute, minute after the last
 ALWAYS: tuple[Window, ...] = ((127, 0, 1440),)
@@ -27,10 +29,11 @@ def add(
     schedule: Sequence[Window] = ALWAYS,
     valid_from: int = 0,
     valid_until: int = 0,
+    under_14: bool = False,
 ) -> Resident:
     """A new resident on `panel`, or one that the site knows on one more panel. `doors` has a bit a door."""
     _check(name, flat)
-    handle = _register(site, panel, name, flat, (doors, tuple(schedule), valid_from, valid_until))
+    handle = _register(site, panel, name, flat, (doors, tuple(schedule), valid_from, valid_until), under_14)
     resident = site.resident(handle.hex())
     with sending(site, lambda db: _unregister(db, panel, handle)):
         panel.request(
@@ -43,26 +46,40 @@ def add(
             valid_until=resident.valid_until,
         )
     _set_placement(site, panel, handle, "active")
+    site.note("resident_added", handle, panel.panel_id)
     return resident
 
 
-def remove(site: Site, resident: Resident) -> list[bytes]:
-    """Drops the resident from every panel and forgets the name; the receipts of faces wiped."""
-    receipts = []
-    for row in site.registry.rows(
-        "SELECT panel_id FROM placements WHERE handle = ? AND state != 'removed'", resident.handle
-    ):
-        panel = site.panel(row["panel_id"].hex())
-        receipts += _drop(site, panel, resident)
-        _set_placement(site, panel, resident.handle, "removed")
-    with site.registry.transaction() as db:
-        db.execute(
-            "UPDATE residents SET state = 'removed', name = '', flat = '' WHERE handle = ?",
-            (resident.handle,),
-        )
-        db.execute("UPDATE credentials SET state = 'revoked' WHERE handle = ?", (resident.handle,))
-        db.execute("UPDATE enrolments SET state = 'wiped' WHERE handle = ?", (resident.handle,))
-    return receipts
+def remove(site: Site, resident: Resident, reference: str = "", days: int | None = None) -> list[ledger.Outcome]:
+    """Drops the resident from every panel: rights, credentials, and a face with a receipt.
+
+    The name is forgotten once every panel has confirmed; one that cannot be reached is asked at the next contact.
+    """
+    site.bury(Tombstone("resident", resident.handle, ANYWHERE, site.now(), 0, "move_out"))
+    site.note("resident_removed", resident.handle)
+    rows = site.registry.rows(
+        "SELECT panel_id FROM placements WHERE handle = ? AND state != 'removed' "
+        "UNION SELECT panel_id FROM enrolments WHERE handle = ? AND state != 'wiped'",
+        resident.handle,
+        resident.handle,
+    )
+    for row in rows:
+        deadlines.open_(site, resident.handle, row["panel_id"], "move_out", reference, days)
+    owing = {row["panel_id"] for row in rows}
+    panels = [site.link(record) for record in site.panel_records() if record.panel_id in owing]
+    return [ledger.attempt(site, panel, resident.handle) for panel in panels]
+
+
+def under_14(born: str, today: date) -> bool:
+    """Of a birth date, YYYY-MM-DD; the date itself is not kept."""
+    try:
+        birth = date.fromisoformat(born)
+    except ValueError as error:
+        raise Usage("A birth date is written YYYY-MM-DD.") from error
+    years = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+    if not 0 <= years < 150:
+        raise Usage("Nobody alive was born on that day.")
+    return years < 14
 
 
 def placements(site: Site, resident: Resident) -> dict[str, str]:
@@ -74,20 +91,6 @@ def placements(site: Site, resident: Resident) -> dict[str, str]:
     return {row["name"]: row["state"] for row in rows}
 
 
-def _drop(site: Site, panel: Panel, resident: Resident) -> list[bytes]:
-    try:
-        reply = panel.request("resident_drop", handle=resident.handle)
-    except RefusedByPanel as error:
-        if error.panel_code != "not_found":
-            raise
-        # Dropped by an earlier run that was cut short: its receipt is still on the panel.
-        return [receipt for receipt in collect(site, panel) if receipt[32:40] == resident.handle]
-    if "receipt" not in reply:
-        return []
-    store(site, panel, reply["receipt"], resident.handle)
-    return [reply["receipt"]]
-
-
 def _check(name: str, flat: str) -> None:
     if not name.strip() or len(name) > 100:
         raise Usage("A resident's name has 1 to 100 characters.")
@@ -96,7 +99,7 @@ def _check(name: str, flat: str) -> None:
 
 
 def _register(
-    site: Site, panel: Panel, name: str, flat: str, rights: tuple[int, tuple[Window, ...], int, int]
+    site: Site, panel: Panel, name: str, flat: str, rights: tuple[int, tuple[Window, ...], int, int], under_14: bool
 ) -> bytes:
     doors, schedule, valid_from, valid_until = rights
     with site.registry.transaction() as db:
@@ -106,8 +109,9 @@ def _register(
         handle = bytes(row["handle"]) if row else os.urandom(8)
         if row is None:
             db.execute(
-                "INSERT INTO residents VALUES (?, ?, ?, ?, ?, ?, ?, 'active', ?)",
-                (handle, name, flat, doors, json.dumps(schedule), valid_from, valid_until, site.now()),
+                "INSERT INTO residents (handle, name, flat, doors, schedule, valid_from, valid_until, state, added, "
+                "under_14) VALUES (?, ?, ?, ?, ?, ?, ?, 'active', ?, ?)",
+                (handle, name, flat, doors, json.dumps(schedule), valid_from, valid_until, site.now(), under_14),
             )
         placed = db.execute(
             "SELECT state FROM placements WHERE handle = ? AND panel_id = ?", (handle, panel.panel_id)

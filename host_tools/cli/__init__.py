@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from firmware.base.errors import MenshenError
-from host_tools.cli import consent, credential, enrol, face, panel, resident, sim
+from host_tools.cli import consent, credential, deadlines, enrol, face, panel, paper, resident, sim, site
 from host_tools.cli.common import Json, talk
 from host_tools.errors import EXIT_CODES, HostError, from_code
 
@@ -31,7 +31,13 @@ app.command()(enrol.enrol)
 app.add_typer(credential.app, name="credential")
 app.command()(face.wipe)
 app.add_typer(face.receipt, name="receipt")
-app.command()(face.log)
+app.add_typer(face.log, name="log")
+app.command("deadlines")(deadlines.show)
+app.command("deadline-days")(deadlines.set_days)
+app.command()(paper.certificate)
+app.command()(paper.export)
+app.add_typer(paper.report, name="report")
+app.add_typer(site.app, name="site")
 
 
 @app.command()

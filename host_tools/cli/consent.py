@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import consent as consents
-from host_tools import notices
-from host_tools.cli.common import Json, PanelName, SiteFile, Who, on_panel, result, talk, waiting, when
-from host_tools.errors import NoConsent
+from host_tools import notices, renewal
+from host_tools.cli.common import Json, PanelName, SiteFile, Who, listing, on_panel, result, talk, waiting, when
+from host_tools.errors import NoConsent, Queued
 from host_tools.site import Consent, Site
 
 app = typer.Typer(help="Ask for, record and withdraw consent to a stored face.", no_args_is_help=True)
@@ -47,6 +47,8 @@ def give(
     resident: Who,
     paper: Annotated[Path, typer.Option(help="A scan of the signed notice; its hash is kept, the file is not.")],
     notice: NoticeName = "face-door.en",
+    witness: Annotated[str, typer.Option(help="Who saw it signed.")] = "",
+    guardian: Annotated[str, typer.Option(help="Who signed for a person under 14, and as what.")] = "",
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
@@ -55,7 +57,7 @@ def give(
     text = notices.load(notice)
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
-        given = consents.give(opened, door, who, text, paper)
+        given = consents.give(opened, door, who, text, paper, witness=witness, guardian=guardian)
     result(json, given.public(), f"The consent of {who.name} is recorded (scan {given.evidence['sha256'][:16]}...).")
 
 
@@ -67,14 +69,28 @@ def withdraw(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Withdraw: the face is erased at once and the panel signs a receipt. Card and PIN go on working."""
-    with on_panel(site, panel) as (opened, door):
+    """Withdraw, everywhere unless --panel is given: the face is erased at once. Card and PIN go on working."""
+    with Site.open(site) as opened:
         who = opened.resident(resident)
-        done = consents.withdraw(opened, door, who)
-    if save and done.receipt:
-        save.write_bytes(done.receipt)
-    data = {**done.consent.public(), "receipt": done.receipt.hex() if done.receipt else None}
-    erased = "The face is erased; the receipt is kept." if done.receipt else "No face was stored."
+        if panel:
+            done = [(panel, consents.withdraw(opened, opened.panel(panel), who))]
+        else:
+            done = consents.withdraw_everywhere(opened, who)
+    got = [withdrawal.receipt for _, withdrawal in done if withdrawal.receipt]
+    if save and got:
+        save.write_bytes(got[0])
+    waiting_for = [name for name, withdrawal in done if withdrawal.waiting]
+    if waiting_for:
+        raise Queued(
+            f"{who.name} withdrew; it counts from now on. {', '.join(waiting_for)} could not do it yet and will be "
+            "asked at the next contact. See: menshen deadlines."
+        )
+    data = {
+        **done[0][1].consent.public(),
+        "receipt": got[0].hex() if got else None,
+        "panels": [{"panel": name, "receipt": w.receipt.hex() if w.receipt else None} for name, w in done],
+    }
+    erased = "The face is erased; the receipt is kept." if got else "No face was stored."
     result(json, data, f"{who.name} withdrew. {erased}")
 
 
@@ -89,6 +105,27 @@ def show(resident: Who, site: SiteFile = None, panel: PanelName = None, json: Js
 
 
 @app.command()
+def adopt(
+    notice: Annotated[str, typer.Argument(help="The new version: a notice that ships with menshen, or a .txt file.")],
+    days: Annotated[int, typer.Option(help="Days to renew; who does not is erased.", min=0, max=365)] = 30,
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Put a changed notice into force: everybody who agreed to an older version is to be asked again."""
+    with Site.open(site) as opened:
+        due = renewal.adopt(opened, notices.load(notice), days)
+    result(json, [_due(item) for item in due], f"In force. To be asked again: {len(due)}.")
+
+
+@app.command()
+def outstanding(site: SiteFile = None, json: Json = False) -> None:
+    """List who has not renewed after a changed notice, and until when they can."""
+    with Site.open(site) as opened:
+        items = [_due(item) for item in renewal.outstanding(opened)]
+    listing(json, items, ("name", "panel", "notice", "version", "renew_by"))
+
+
+@app.command()
 def notice(
     name: Annotated[str, typer.Argument(help="Such as face-door.zh.")] = "face-door.en", json: Json = False
 ) -> None:
@@ -98,6 +135,17 @@ def notice(
     if not json:
         talk(f"{text.label}, version {text.version}, SHA-256 {text.hash.hex()}")
     result(json, data, f"{text.title}\n\n{text.text}")
+
+
+def _due(item: renewal.Renewal) -> dict[str, Any]:
+    return {
+        "name": item.resident.name,
+        "handle": item.resident.handle.hex(),
+        "panel": item.panel,
+        "notice": item.consent.notice,
+        "version": item.consent.notice_version,
+        "renew_by": when(item.renew_by),
+    }
 
 
 def _told(consent: Consent) -> str:

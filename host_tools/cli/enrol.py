@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from host_tools import enrol as enrolment
-from host_tools.cli.common import Json, PanelName, SiteFile, Who, on_panel, result, waiting, when
+from host_tools import impact
+from host_tools.cli.common import Json, PanelName, SiteFile, Who, on_panel, result, talk, waiting, when
 from host_tools.errors import Usage
 
 
@@ -17,6 +18,7 @@ def enrol(
     photo: Annotated[list[Path] | None, typer.Option(help="A picture of this person alone; may be repeated.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Let the panel's camera take the face.")] = False,
     days: Annotated[int, typer.Option(help="After so many days the face erases itself.", min=1, max=3650)] = 365,
+    child: Annotated[bool, typer.Option("--child", help="Also a person under 14, by a guardian's consent.")] = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
@@ -28,8 +30,11 @@ def enrol(
         who = opened.resident(resident)
         with waiting("Look at the panel" if live else "Reading the face"):
             if live:
-                stored = enrolment.live(opened, door, who, retention_days=days)
+                stored = enrolment.live(opened, door, who, retention_days=days, child=child)
             else:
-                stored = enrolment.from_photo(opened, door, who, *(photo or ()), retention_days=days)
+                stored = enrolment.from_photo(opened, door, who, *(photo or ()), retention_days=days, child=child)
+        warning = impact.filing_warning(opened)
+    if warning:
+        talk(warning)
     sentence = f"{who.name}'s face opens {door.name} until {when(stored.expiry)} ({stored.templates} templates)."
     result(json, stored.public(), sentence)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from firmware.link.ops import wire
-from host_tools import panels
+from host_tools import clearing, panels
 from host_tools.cli.common import (
     Json,
     PanelName,
@@ -20,6 +20,7 @@ from host_tools.cli.common import (
     waiting,
     when,
 )
+from host_tools.cli.site import approved
 from host_tools.site import Site
 
 app = typer.Typer(help="Provision panels and look after them.", no_args_is_help=True)
@@ -115,6 +116,28 @@ def retire(
         )
         panels.retire(opened, name)
     result(json, {"retired": record.name}, f"{record.name} is retired.")
+
+
+@app.command()
+def decommission(
+    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    approve: Annotated[list[str] | None, typer.Option(help="An approver; two are needed.")] = None,
+    yes: Yes = False,
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Erase everything on a panel for good, its secret first, and take it out of the site."""
+    with Site.open(site) as opened:
+        door = opened.panel(name)
+        what = f"This erases EVERYTHING on {door.name}: every face, card, PIN and key. It cannot be undone."
+        allowed = approved(opened, approve or [], what, f"erase {door.name}", yes)
+        with waiting(f"Erasing {door.name}"):
+            done = clearing.decommission(opened, door, allowed)
+    data = {"panel_id": done.panel_id.hex(), "faces": done.facts.faces, "blocks": done.blocks, "done": done.done}
+    sentence = (
+        f"{name} is erased: {done.facts.faces} faces, {done.blocks} blocks read back as empty, signed by the panel."
+    )
+    result(json, data, sentence)
 
 
 def _on_or_off(word: str) -> bool:

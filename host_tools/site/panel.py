@@ -26,6 +26,7 @@ class Panel:
         self._next_counter = next_counter
         self._open_carrier = open_carrier
         self._client: PanelClient | None = None
+        self.on_contact: Callable[[Panel], None] | None = None
 
     def __enter__(self) -> Panel:
         return self
@@ -56,14 +57,21 @@ class Panel:
 
     def connected(self) -> PanelClient:
         if self._client is None:
-            client, hello = connect(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
-            try:
-                self._check(hello)
-            except BaseException:
-                client.close()
-                raise
-            self._client = client
+            self._client = self._open()
+            if self.on_contact:
+                self.on_contact(self)
+        if self._client is None:  # the contact broke while it did what was waiting
+            self._client = self._open()
         return self._client
+
+    def _open(self) -> PanelClient:
+        client, hello = connect(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
+        try:
+            self._check(hello)
+        except BaseException:
+            client.close()
+            raise
+        return client
 
     def _check(self, hello: dict[str, Any]) -> None:
         """A hello proves nothing, but tells a mistaken port from a broken link; the seals do the rest."""

@@ -44,6 +44,7 @@ class Resident:
     valid_from: int
     valid_until: int
     state: str
+    under_14: bool = False
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Resident:
@@ -56,6 +57,7 @@ class Resident:
             row["valid_from"],
             row["valid_until"],
             row["state"],
+            bool(row["under_14"]),
         )
 
     def public(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Resident:
             "valid_from": self.valid_from,
             "valid_until": self.valid_until,
             "state": self.state,
+            "under_14": self.under_14,
         }
 
 

@@ -14,90 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools.errors import RegistryBroken, RegistryNewer
+from host_tools.site.schema import MIGRATIONS
 
 _BUSY_S = 10.0
-
-# Entry n brings user_version n to n + 1. Entries are only ever added.
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE site (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        site_id BLOB NOT NULL CHECK (length(site_id) = 8),
-        card_key BLOB NOT NULL CHECK (length(card_key) = 16),
-        created INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE panels (
-        panel_id BLOB PRIMARY KEY CHECK (length(panel_id) = 8),
-        name TEXT NOT NULL,
-        device_pub BLOB NOT NULL CHECK (length(device_pub) = 32),
-        link_key BLOB NOT NULL CHECK (length(link_key) = 32),
-        port TEXT NOT NULL,
-        counter INTEGER NOT NULL DEFAULT 0,
-        receipts_next INTEGER NOT NULL DEFAULT 0,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'retired')),
-        added INTEGER NOT NULL
-    ) STRICT;
-    CREATE UNIQUE INDEX one_panel_of_a_name ON panels (name) WHERE state != 'retired';
-    CREATE TABLE residents (
-        handle BLOB PRIMARY KEY CHECK (length(handle) = 8),
-        name TEXT NOT NULL,
-        flat TEXT NOT NULL,
-        doors INTEGER NOT NULL,
-        schedule TEXT NOT NULL,
-        valid_from INTEGER NOT NULL,
-        valid_until INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('active', 'removed')),
-        added INTEGER NOT NULL
-    ) STRICT;
-    CREATE UNIQUE INDEX one_resident_of_a_name_in_a_flat ON residents (name, flat) WHERE state != 'removed';
-    CREATE TABLE placements (
-        handle BLOB NOT NULL REFERENCES residents,
-        panel_id BLOB NOT NULL REFERENCES panels,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'removed')),
-        PRIMARY KEY (handle, panel_id)
-    ) STRICT;
-    CREATE TABLE consents (
-        consent_id BLOB PRIMARY KEY CHECK (length(consent_id) = 16),
-        handle BLOB NOT NULL REFERENCES residents,
-        panel_id BLOB NOT NULL REFERENCES panels,
-        notice TEXT NOT NULL,
-        notice_version INTEGER NOT NULL,
-        notice_hash BLOB NOT NULL CHECK (length(notice_hash) = 32),
-        state TEXT NOT NULL CHECK (state IN ('asked', 'given', 'declined', 'withdrawn', 'expired')),
-        evidence TEXT NOT NULL,
-        asked INTEGER NOT NULL,
-        decided INTEGER NOT NULL DEFAULT 0,
-        withdrawn INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE TABLE enrolments (
-        id INTEGER PRIMARY KEY,
-        handle BLOB NOT NULL REFERENCES residents,
-        panel_id BLOB NOT NULL REFERENCES panels,
-        consent_id BLOB NOT NULL REFERENCES consents,
-        model_id BLOB NOT NULL,
-        templates INTEGER NOT NULL,
-        expiry INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'stored', 'wiped')),
-        enrolled INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE credentials (
-        id INTEGER PRIMARY KEY,
-        handle BLOB NOT NULL REFERENCES residents,
-        panel_id BLOB NOT NULL REFERENCES panels,
-        kind TEXT NOT NULL CHECK (kind IN ('pin', 'card')),
-        uid BLOB,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'revoked')),
-        issued INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE receipts (
-        digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
-        panel_id BLOB NOT NULL REFERENCES panels,
-        handle BLOB NOT NULL,
-        receipt BLOB NOT NULL,
-        collected INTEGER NOT NULL
-    ) STRICT;
-    """,
-)
 
 
 class Registry:
@@ -149,6 +68,17 @@ class Registry:
         found = self.rows(query, *values)
         return found[0] if found else None
 
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy into the existing file `path`, while this one is in use."""
+        try:
+            copy = sqlite3.connect(path)
+            try:
+                self._db.backup(copy)
+            finally:
+                copy.close()
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from error
+
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
@@ -191,6 +121,11 @@ def _create_private(path: Path) -> None:
     os.close(descriptor)
 
 
-def _statements(script: str) -> list[str]:
-    """`executescript` would commit the transaction that the migration runs in."""
-    return [statement.strip() for statement in script.split(";") if statement.strip()]
+def _statements(script: str) -> Iterator[str]:
+    """`executescript` would commit the transaction that the migration runs in. A trigger holds semicolons itself."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""

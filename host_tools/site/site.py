@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from host_tools.errors import NoPanel, Usage
 from host_tools.link.carrier import SerialCarrier
+from host_tools.site import history, tombstones
 from host_tools.site.panel import OpenCarrier, Panel
 from host_tools.site.records import Consent, Credential, Enrolment, PanelRecord, Receipt, Resident
 from host_tools.site.registry import Registry
@@ -29,11 +34,20 @@ class Site:
         self.registry = registry
         self._open_carrier = open_carrier
         self._panels: dict[bytes, Panel] = {}
+        # What to do first at each new contact with a panel, such as deletions that wait for it.
+        self.on_contact: Callable[[Panel], None] | None = None
 
     @classmethod
     def open(cls, path: Path | str | None = None) -> Site:
-        """Creates the registry where there is none. Raises RegistryBroken, RegistryNewer."""
-        return cls(Registry(Path(path) if path else default_path()))
+        """Creates the registry where there is none. Raises RegistryBroken, RegistryNewer.
+
+        Deletions that wait for a panel are done at the first contact with it.
+        """
+        from host_tools.ledger import settle_quietly  # the ledger builds on this module
+
+        site = cls(Registry(Path(path) if path else default_path()))
+        site.on_contact = lambda panel: settle_quietly(site, panel)
+        return site
 
     def __enter__(self) -> Site:
         return self
@@ -64,11 +78,44 @@ class Site:
         assert row is not None
         return bytes(row["card_key"])
 
-    def panel_records(self) -> list[PanelRecord]:
-        return [
-            PanelRecord.of(row)
-            for row in self.registry.rows("SELECT * FROM panels WHERE state != 'retired' ORDER BY added, rowid")
-        ]
+    @property
+    def actor(self) -> str:
+        """Who works here, for the history."""
+        return os.environ.get("MENSHEN_ACTOR") or getpass.getuser()
+
+    def note(self, action: str, resident: bytes = b"", panel: bytes = b"", **detail: Any) -> None:
+        """Adds an entry to the history of what managers did; `detail` must name nobody."""
+        with self.registry.transaction() as db:
+            head = history.append(db, self.now(), self.actor, action, resident.hex(), panel.hex(), detail)
+        history.write_head(self.registry.path, *head)
+
+    def bury(self, *stones: tombstones.Tombstone) -> None:
+        """What is deleted from here on stays deleted, whatever backup comes back."""
+        tombstones.write(self.registry.path, stones)
+        with self.registry.transaction() as db:
+            for stone in stones:
+                tombstones.bury(db, stone)
+
+    def setting(self, name: str, default: int) -> int:
+        row = self.registry.row("SELECT value FROM settings WHERE name = ?", name)
+        return int(row["value"]) if row else default
+
+    def set_setting(self, name: str, value: int | str) -> None:
+        with self.registry.transaction() as db:
+            _set_setting(db, name, value)
+        self.note("setting", name=name, value=value)
+
+    def text_setting(self, name: str) -> str:
+        row = self.registry.row("SELECT value FROM settings WHERE name = ?", name)
+        return str(row["value"]) if row else ""
+
+    def panel_records(self, retired: bool = False) -> list[PanelRecord]:
+        rows = self.registry.rows("SELECT * FROM panels ORDER BY added, rowid")
+        return [PanelRecord.of(row) for row in rows if retired or row["state"] != "retired"]
+
+    def panel_record(self, panel_id: bytes) -> PanelRecord:
+        """Retired ones too: what they signed still counts."""
+        return next(record for record in self.panel_records(retired=True) if record.panel_id == panel_id)
 
     def panel(self, name: str | None = None) -> Panel:
         """The panel of that name, or the only one. Raises NoPanel, Usage."""
@@ -89,14 +136,15 @@ class Site:
             if known:
                 known.close()
             known = Panel(record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier)
+            known.on_contact = self.on_contact
             self._panels[record.panel_id] = known
         return known
 
-    def resident(self, wanted: str) -> Resident:
+    def resident(self, wanted: str, removed: bool = False) -> Resident:
         """By name, `flat/name` or handle in hex. Raises Usage when there is none or more than one."""
         found = [
             resident
-            for resident in self.residents()
+            for resident in self.residents(removed)
             if wanted in (resident.name, f"{resident.flat}/{resident.name}", resident.handle.hex())
         ]
         if not found:
@@ -119,6 +167,11 @@ class Site:
         )
         return Consent.of(row) if row else None
 
+    def consents(self, resident: Resident) -> list[Consent]:
+        """All, oldest first, on every panel."""
+        rows = self.registry.rows("SELECT * FROM consents WHERE handle = ? ORDER BY asked, rowid", resident.handle)
+        return [Consent.of(row) for row in rows]
+
     def enrolments(self, resident: Resident) -> list[Enrolment]:
         return [Enrolment(*row) for row in self.registry.rows(_ENROLMENT + " WHERE handle = ?", resident.handle)]
 
@@ -138,3 +191,7 @@ class Site:
                 (at_least, panel_id),
             ).fetchone()
         return int(row[0])
+
+
+def _set_setting(db: sqlite3.Connection, name: str, value: int | str) -> None:
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, str(value)))
