@@ -11,6 +11,7 @@ from typing import Any
 from firmware.credentials.ntag424 import DOOR_KEY
 from firmware.credentials.pin import ITERATIONS, SALT_BYTES
 from firmware.crypto.hmac import hmac_sha256
+from host_tools import lost_cards
 from host_tools.errors import Usage
 from host_tools.personalise import personalise, slot_key
 from host_tools.readers import Reader, card_file
@@ -27,18 +28,29 @@ _COMMON = """
 """
 
 
-def set_pin(site: Site, panel: Panel, resident: Resident, pin: str | None = None) -> str:
-    """Sets a PIN, a random one unless given, and returns it, never to be seen again. Usage: a weak one."""
+def set_pin(site: Site, panel: Panel, resident: Resident, pin: str | None = None, *, duress: bool = False) -> str:
+    """Sets a PIN, a random one unless given, and returns it, never to be seen again. Usage: a weak one.
+
+    `duress`: a second one beside the usual; it opens just so, and the panel raises an alarm that nobody there sees.
+    Of it the registry keeps no trace.
+    """
     pin = generate_pin(resident.flat) if pin is None else pin
     if not pin.isascii() or not pin.isdigit() or not PIN_DIGITS <= len(pin) <= _MAX_PIN_DIGITS:
         raise Usage(f"A PIN has {PIN_DIGITS} to {_MAX_PIN_DIGITS} digits.")
     if weak(pin, resident.flat):
         raise Usage("This PIN is among the first that anybody would try. Choose another, or let one be generated.")
-    salt = _flat_salt(site, resident.flat)
-    digest = hashlib.pbkdf2_hmac("sha256", pin.encode(), salt, ITERATIONS)
-    fields = {"salt": salt, "iterations": ITERATIONS, "hash": digest}
-    _issue(site, panel, resident, "pin", None, "pin_set", fields)
+    fields = _verifier(site, resident.flat, pin)
+    if duress:
+        panel.request("pin_set", handle=resident.handle, duress=True, **fields)
+    else:
+        _issue(site, panel, resident, "pin", None, "pin_set", fields)
     return pin
+
+
+def _verifier(site: Site, flat: str, pin: str) -> dict[str, Any]:
+    salt = _flat_salt(site, flat)
+    digest = hashlib.pbkdf2_hmac("sha256", pin.encode(), salt, ITERATIONS)
+    return {"salt": salt, "iterations": ITERATIONS, "hash": digest}
 
 
 def generate_pin(flat: str = "") -> str:
@@ -68,6 +80,7 @@ def personalise_card(site: Site, panel: Panel, resident: Resident, reader: Reade
     The keys follow from the site's card key and the UID (NXP AN10922). The panel learns the one that opens doors and
     never the card's master key. Done again, it changes nothing. Usage: another site's card, or one reported lost.
     """
+    _not_lost(site, reader.uid)
     personalise(reader.transceive, reader.uid, site.card_key, site.site_id)
     admit_card(site, panel, resident, reader.uid)
     return reader.uid
@@ -75,14 +88,33 @@ def personalise_card(site: Site, panel: Panel, resident: Resident, reader: Reade
 
 def admit_card(site: Site, panel: Panel, resident: Resident, uid: bytes) -> None:
     """Lets one more panel know a card that was personalised before; the card itself is not needed."""
+    _not_lost(site, uid)
+    lost_cards.settle(site, panel)
     key = slot_key(site.card_key, site.site_id, uid, DOOR_KEY)
     _issue(site, panel, resident, "card", uid, "card_put", {"uid": uid, "key": key})
 
 
+def admit_uid(site: Site, panel: Panel, resident: Resident, uid: bytes) -> None:
+    """Lets a card in by its UID alone, if the panel's policy allows that: anybody who was near it can copy it."""
+    _not_lost(site, uid)
+    lost_cards.settle(site, panel)
+    _issue(site, panel, resident, "card", uid, "card_put", {"uid": uid})
+
+
+def set_uid_only(panel: Panel, on: bool) -> None:
+    """The policy that `admit_uid` needs, off unless set; the panel logs it, and each opening by it."""
+    panel.request("set_policy", uid_only=on)
+
+
+def _not_lost(site: Site, uid: bytes) -> None:
+    if lost_cards.is_lost(site, uid):
+        raise Usage(f"The card {uid.hex()} was reported lost and stays so. Take another one.")
+
+
 def revoke(site: Site, panel: Panel, resident: Resident, kind: str, uid: bytes | None = None) -> int:
     """Drops the PIN, one card, or all cards; how many the panel dropped. Repeating it changes nothing."""
-    if kind not in ("pin", "card"):
-        raise Usage("A credential is a pin or a card.")
+    if kind not in ("pin", "duress", "card"):
+        raise Usage("A credential is a pin, a duress PIN (duress) or a card.")
     named: dict[str, Any] = {} if uid is None else {"uid": uid}
     dropped = panel.request("credential_drop", handle=resident.handle, kind=kind, **named)["dropped"]
     with site.registry.transaction() as db:

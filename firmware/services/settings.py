@@ -30,7 +30,8 @@ class Settings:
     """Read as attributes of `values`; changed only through `change`, all or nothing, on flash before in RAM."""
 
     def __init__(self, root: str):
-        self._path = root + "/" + _FILE
+        # Relative below "/": the unix port renames no absolute path in a mounted directory.
+        self._path = root + "/" + _FILE if root else _FILE
         self.values = {name: field[0] for name, field in FIELDS.items()}
         for name in LISTS:
             self.values[name] = []
