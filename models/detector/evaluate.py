@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 def evaluate(network: Network, faces_dir: str | Path, threshold: int) -> dict:
     """The held-back part's figures, over all and by source."""
     frames = [fit(f) for f in read_frames(faces_dir, ("held",))]
-    found = [detect(network, halve(f.pixels)) for f in frames]
+    found = [detect(network, halve(f.pixels), threshold) for f in frames]
     figures: dict = dict(measure(frames, found, threshold))
     figures["recall_by_source"] = {}
     for source in sorted({f.source for f in frames if f.faces}):

@@ -26,7 +26,10 @@ class Found:
 
 
 def detect(network: Network, picture: np.ndarray, threshold: int = LOWEST_SCORE) -> list[Found]:
-    """Faces in a 160x120 picture, in 320x240 coordinates, as the panel's own decoder reports them."""
+    """Faces in a 160x120 picture, in 320x240 coordinates, as the panel's own decoder reports them.
+
+    Scores do not depend on the threshold, but places do a little: cells near it vote.
+    """
     heads = [memoryview(h.astype(np.int8).tobytes()).cast("b") for h in network(picture)]
     faces = FaceDecoder(threshold).decode(heads)
     return [Found(f[0], np.array(f[1:5], np.float32), np.array(f[5], np.float32) / 16) for f in faces]
@@ -39,7 +42,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(frames: Sequence[Frame], found: Sequence[list[Found]], threshold: int) -> dict[str, float]:
-    """Figures at a threshold, from detections made at any lower one."""
+    """Figures of the detections that reach the threshold."""
     sizes, hits, errors = [], [], []
     empty = false_empty = false_faces = 0
     for frame, every in zip(frames, found, strict=True):

@@ -163,7 +163,7 @@ class Trainer:
         """The averaged net on the tune part, at the threshold that its own empty rooms ask for."""
         network = as_network(self.average.net)
         threshold = choose_threshold([detect(network, f) for f in self.rooms], self.options.false_per_100)
-        figures = measure(self.tune, [detect(network, halve(f.pixels)) for f in self.tune], threshold)
+        figures = measure(self.tune, [detect(network, halve(f.pixels), threshold) for f in self.tune], threshold)
         print(f"  tune at {threshold}: {figures}", flush=True)
 
     def _save(self) -> None:

@@ -57,7 +57,7 @@ def test_finds_the_portrait(network, portrait, face_height):
     found = detect(network, halve(frame), MANIFEST["threshold"])
     assert len(found) == 1
     assert overlap(found[0].box, box) > 0.5
-    assert point_error(found[0].points, points) < 0.15
+    assert point_error(found[0].points, points) < (0.25 if face_height < 64 else 0.12)  # of the eye distance
 
 
 def test_finds_nobody_in_plain_frames(network):
