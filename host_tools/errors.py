@@ -163,6 +163,13 @@ class NotApproved(HostError):
     code = "not_approved"
 
 
+class NotFlashable(HostError):
+    """The image cannot be made, or the board cannot be flashed."""
+
+    exit_code = 21
+    code = "not_flashable"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -188,6 +195,7 @@ EXIT_CODES: dict[int, str] = {
             Overdue,
             ChainBroken,
             NotApproved,
+            NotFlashable,
         )
     },
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from host_tools.errors import HostError, NoPanel
+from host_tools.errors import NoPanel, NotFlashable
 from host_tools.image import partitions
 from host_tools.image.build import FlashImage
 from host_tools.image.partitions import SECTOR, TABLE_OFFSET, Partition, TableError
@@ -23,19 +23,19 @@ Progress = Callable[[str, int, int], None]
 Confirm = Callable[[str, str], None]
 
 
-class WrongChip(HostError):
+class WrongChip(NotFlashable):
     """The chip on the port is not what the image is for."""
 
     code = "chip"
 
 
-class FlashFailed(HostError):
+class FlashFailed(NotFlashable):
     """The board was not flashed; what it holds now must be taken as incomplete."""
 
     code = "flash"
 
 
-class VaultInTheWay(HostError):
+class VaultInTheWay(NotFlashable):
     """The flash holds something where the vault will be, and nobody said that it may go."""
 
     code = "vault_in_use"

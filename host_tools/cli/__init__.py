@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from firmware.base.errors import MenshenError
-from host_tools.cli import consent, credential, deadlines, enrol, face, panel, paper, resident, sim, site
+from host_tools.cli import (
+    consent,
+    credential,
+    deadlines,
+    enrol,
+    face,
+    flash,
+    image,
+    panel,
+    paper,
+    resident,
+    sim,
+    site,
+)
 from host_tools.cli.common import Json, talk
 from host_tools.errors import EXIT_CODES, HostError, from_code
 
@@ -38,6 +51,8 @@ app.command()(paper.certificate)
 app.command()(paper.export)
 app.add_typer(paper.report, name="report")
 app.add_typer(site.app, name="site")
+app.add_typer(image.app, name="image")
+app.command()(flash.flash)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import tempfile
 from dataclasses import dataclass
@@ -113,4 +114,14 @@ def _network(path: Path, wanted: Any) -> dict[str, str]:
     for name, value in wanted.items():
         if not isinstance(value, str) or len(value.encode()) > _MAX_TEXT:
             raise Usage(f"{path}: {name} is a text of at most {_MAX_TEXT} bytes.")
+    if "ntp" in wanted and not _is_ipv4(wanted["ntp"]):
+        raise Usage(f"{path}: ntp is an IPv4 address: the panel asks for the time without waiting for a name.")
     return dict(wanted)
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.errors import HostError
+from host_tools.errors import NotFlashable
 from host_tools.image import partitions
 from host_tools.image.partitions import TABLE_OFFSET, Partition, TableError
 
@@ -30,7 +30,7 @@ _APP_DESCRIPTION = struct.Struct("<II8x32s32s16s16s32s")
 _APP_MAGIC = 0xABCD5432
 
 
-class ImageError(HostError):
+class ImageError(NotFlashable):
     """The file cannot be used as the image that is asked for."""
 
     code = "image"

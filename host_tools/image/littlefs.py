@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host_tools.errors import HostError
+from host_tools.errors import NotFlashable
 
 if TYPE_CHECKING:
     import littlefs
@@ -15,7 +15,7 @@ _UNIT = 32  # read, program and lookahead size
 _CACHE = 4 * _UNIT  # MicroPython's; a larger one here would inline files that the panel could not read
 
 
-class FilesystemError(HostError):
+class FilesystemError(NotFlashable):
     """The filesystem's image cannot be made or read."""
 
     code = "filesystem"

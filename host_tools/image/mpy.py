@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from host_tools.errors import HostError
+from host_tools.errors import NotFlashable
 
 XTENSA = "xtensawin"
 # MicroPython starts these by name as source, and a technician may want to read them.
 _SOURCE = ("boot.py", "main.py", "board.py")
 
 
-class CompileError(HostError):
+class CompileError(NotFlashable):
     """A module of the firmware does not compile."""
 
     code = "compile"

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.errors import HostError, Usage
+from host_tools.errors import NotFlashable, Usage
 
 TABLE_OFFSET = 0x8000
 TABLE_BYTES = 0xC00  # what the bootloader reads
@@ -34,7 +34,7 @@ _SUBTYPES = {
 }
 
 
-class TableError(HostError):
+class TableError(NotFlashable):
     """The partition table cannot be used."""
 
     code = "partitions"

@@ -1,0 +1,167 @@
+"""Whole flash images: every board, the stock parts, what provisioning adds, and MicroPython's view of the result."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from esptool.bin_image import LoadFirmwareImage
+
+from host_tools.errors import Usage
+from host_tools.image import esp32, littlefs, mpy, partitions, source_root
+from host_tools.image.boards import chip_boards, load
+from host_tools.image.build import FlashImage, build, filesystem, read_provision
+from host_tools.image.esp32 import ImageError
+from host_tools.image.inspect import inspect
+from tests.host_tools import stock
+
+BOARD = "xiao_esp32s3_sense"
+ROOT = source_root()
+
+
+@pytest.fixture(scope="module")
+def micropython(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stock.write(tmp_path_factory.mktemp("stock") / "MICROPYTHON.bin", stock.release())
+
+
+@pytest.fixture(scope="module")
+def image(micropython: Path) -> FlashImage:
+    return build(BOARD, micropython)
+
+
+@pytest.mark.parametrize("board", chip_boards())
+def test_every_board_gets_a_whole_image(board: str, micropython: Path, tmp_path: Path) -> None:
+    built = build(board, micropython)
+    path = stock.write(tmp_path / "flash.bin", built.whole())
+    found = inspect(path)
+    assert (found["chip"], found["flash_mb"], found["problems"]) == ("ESP32-S3", load(board).flash_mb, [])
+    content = {partition["name"]: partition["content"] for partition in found["partitions"]}
+    assert content["vault"] == content["nvs"] == "erased"
+    assert content["factory"].startswith("micropython v1.28.0")
+    assert "files" in content["vfs"]
+
+
+def test_the_stock_parts_are_unchanged_but_for_the_flash_size(image: FlashImage) -> None:
+    whole = image.whole()
+    bootloader = LoadFirmwareImage("esp32s3", whole)
+    bootloader.verify()
+    assert whole[3] >> 4 == esp32.FLASH_SIZES[8]
+    assert whole[4:100] == stock.bootloader()[4:100]
+    assert whole[0x10000 : 0x10000 + len(stock.app())] == stock.app()
+    assert partitions.decode(whole[0x8000:0x9000]) == load(BOARD).layout
+
+
+def test_the_same_inputs_give_the_same_bytes(image: FlashImage, micropython: Path) -> None:
+    assert build(BOARD, micropython).whole() == image.whole()
+
+
+def test_the_filesystem_holds_compiled_firmware_and_readable_start_up_files(image: FlashImage) -> None:
+    files = littlefs.files(image.parts[-1][2])
+    sources = [name for name in files if name.endswith(".py")]
+    assert sorted(sources) == ["/board.py", "/boot.py", "/main.py"]
+    assert files["/board.py"] == (ROOT / "boards" / BOARD / "board.py").read_bytes()
+    assert files["/boot.py"] == (ROOT / "firmware/hal/esp32/boot.py").read_bytes()
+    assert files["/packs/detector.pack"] == (ROOT / "models/detector/detector.pack").read_bytes()
+    assert "/firmware/app.mpy" in files and "/firmware/hal/esp32/board.mpy" in files
+    assert not [name for name in files if "virtual" in name or "__pycache__" in name]
+    assert not [name for name in files if name.endswith("boot.mpy")]
+
+
+def test_firmware_and_packs_stay_within_their_budget(image: FlashImage) -> None:
+    assert littlefs.used_bytes(image.parts[-1][2]) <= 1.5 * 1024 * 1024
+
+
+def test_micropython_mounts_it_and_writes_to_it(image: FlashImage, tmp_path: Path) -> None:
+    vfs = image.parts[-1][2]
+    path = stock.write(tmp_path / "vfs.bin", vfs)
+    micropython = Path(sys.executable).parent / "micropython"
+    command = [str(micropython), "-X", "heapsize=32M", str(ROOT / "tests/host_tools/mount_vfs.py"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sizes = {name.removeprefix("/flash"): size for name, size in json.loads(done.stdout.splitlines()[0]).items()}
+    assert sizes == {name: len(content) for name, content in littlefs.files(vfs).items()}
+
+
+def test_every_module_of_the_firmware_compiles_for_the_s3(tmp_path: Path) -> None:
+    sources = [path for path in sorted((ROOT / "firmware").rglob("*.py")) if "virtual" not in path.parts]
+    assert len(sources) > 80
+    for path in sources:
+        out = tmp_path / "out.mpy"
+        mpy.compile_module(path, path.name, out)
+        assert out.read_bytes()[:1] == b"M" and out.read_bytes()[1] == 6, path
+    with pytest.raises(mpy.CompileError, match=r"bad\.py"):
+        mpy.compile_module(stock.write(tmp_path / "bad.py", b"def ("), "bad.py", tmp_path / "bad.mpy")
+
+
+def test_viper_code_is_compiled_for_the_s3_and_marked_so(tmp_path: Path) -> None:
+    out = tmp_path / "k.mpy"
+    mpy.compile_module(ROOT / "firmware/nn/kernels_viper.py", "k", out)
+    xtensawin = 10  # MP_NATIVE_ARCH_XTENSAWIN, in bits 2 to 5 of the feature byte
+    assert out.read_bytes()[2] >> 2 & 0xF == xtensawin
+
+
+def test_an_application_too_large_for_its_slot_is_refused(tmp_path: Path) -> None:
+    path = stock.write(tmp_path / "big.bin", stock.release(application=stock.app(kilobytes=2100)))
+    with pytest.raises(ImageError, match="has room for 2048 KB"):
+        build(BOARD, path)
+    assert build("m5stack_cores3", path).stock.app.data == stock.app(kilobytes=2100)
+
+
+def test_there_is_no_image_for_the_virtual_panel_or_a_board_nobody_knows(micropython: Path) -> None:
+    for board in ("virtual", "nonsense", "../virtual"):
+        with pytest.raises(Usage, match="Boards: esp32s3_generic"):
+            build(board, micropython)
+
+
+def test_a_provisioning_file_becomes_settings_and_network(tmp_path: Path) -> None:
+    wanted = {
+        "settings": {"door": 3, "open_s": 8},
+        "network": {"ssid": "Hof 7", "password": "x" * 20, "ntp": "10.0.0.1"},
+    }
+    path = tmp_path / "provision.json"
+    path.write_text(json.dumps(wanted))
+    files = littlefs.files(filesystem(load(BOARD), path))
+    assert json.loads(files["/settings.json"]) == wanted["settings"]
+    assert json.loads(files["/network.json"]) == wanted["network"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "no JSON"),
+        ('{"keys": {}}', "nothing else"),
+        ('{"settings": {"door": 99}}', "from 0 to 31"),
+        ('{"settings": {"threshold": 1}}', "no setting"),
+        ('{"settings": []}', "no object"),
+        ('{"network": {"password": "x"}}', "ssid"),
+        ('{"network": {"ssid": "s", "ntp": "time.example"}}', "IPv4"),
+        ('{"network": {"ssid": 5}}', "text"),
+        ('{"network": {"ssid": "' + "s" * 65 + '"}}', "64 bytes"),
+    ],
+)
+def test_a_wrong_provisioning_file_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "provision.json"
+    path.write_text(content)
+    with pytest.raises(Usage, match=complaint):
+        read_provision(path)
+
+
+def test_inspect_tells_what_a_panel_in_use_holds(image: FlashImage, tmp_path: Path) -> None:
+    whole = bytearray(image.whole())
+    vault = load(BOARD).vault
+    for block in (0, 1, 30):
+        whole[vault.offset + block * 4096 + 8] = 0
+    whole[0x10000 + 5000] ^= 1
+    found = {p["name"]: p for p in inspect(stock.write(tmp_path / "dump.bin", bytes(whole)))["partitions"]}
+    assert found["vault"]["content"] == "3 of 1048 blocks in use"
+    assert found["factory"]["content"] == "unreadable" and "damaged" in found["factory"]["why"]
+    short = {p["name"]: p for p in inspect(stock.write(tmp_path / "short.bin", bytes(whole[:0x300000])))["partitions"]}
+    assert (short["vfs"]["content"], short["vault"]["content"]) == ("cut short", "not in this file")
+
+
+def test_inspect_of_a_stock_release_names_its_own_faults(micropython: Path) -> None:
+    found = inspect(micropython)
+    assert found["flash_mb"] == 4 and [p["name"] for p in found["partitions"]] == ["nvs", "phy_init", "factory", "vfs"]
