@@ -49,6 +49,7 @@ class Controls:
             "port": self._relay.port,
             "uptime_s": round(time.time() - self._started, 1),
             "released": world.released,
+            "passable": world.passable,
             "clock": unix,
             "clock_source": source,
             "card": world.card_uid().hex() or None,

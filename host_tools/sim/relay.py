@@ -25,7 +25,7 @@ _START = "boot.py main.py"
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _BUFFER_MAX = 256 * 1024
 _LOG_MAX = 4 * 1024 * 1024
-_TICK_S = 0.5
+_TICK_S = 0.2
 _QUICK_DEATH_S = 1.0
 _CTRL_C_GAP_S = 0.1
 
@@ -55,6 +55,7 @@ class Relay(threading.Thread):
         self._wake_read, self._wake_write = socket.socketpair()
         self._repl_open = True
         world.on_repl = self._set_repl_open
+        world.cpu_s = self._cpu_s
         world.on_reset = lambda: self._order("reset")
 
     # From other threads.
@@ -83,6 +84,10 @@ class Relay(threading.Thread):
         with contextlib.suppress(OSError):
             self._wake_write.send(b"\0")
         return done
+
+    def _cpu_s(self) -> float | None:
+        panel = self._panel
+        return panel.cpu_s() if panel else None
 
     def _set_repl_open(self, on: bool) -> None:
         self._repl_open = on

@@ -14,6 +14,7 @@ from host_tools.sim.camera import Frame, Scene
 from host_tools.sim.card import Card
 
 _KEYS = frozenset("0123456789*#")
+_STARVED = 20  # how many times its time-out the watchdog grants a panel that the PC gave no processor time
 _RTC_START = 946_684_800  # 2000-01-01, where a clock that was never set starts to count
 
 
@@ -22,7 +23,8 @@ class Fault(Exception):
 
 
 class World:
-    """Thread-safe. `on_reset` and `on_repl` are set by whoever runs the panel's process."""
+    """Thread-safe. `on_reset`, `on_repl` and `cpu_s` (seconds of processor time that the panel has used, or None
+    where nobody knows) are set by whoever runs the panel's process."""
 
     def __init__(self, rtc_file: Path | None = None) -> None:
         self._changed = threading.Condition()
@@ -30,6 +32,7 @@ class World:
         self._rtc_offset = _read_offset(rtc_file)
         self.on_reset: Callable[[], object] = lambda: None
         self.on_repl: Callable[[bool], None] = lambda on: None
+        self.cpu_s: Callable[[], float | None] = lambda: None
         self._scene = Scene(None)
         self._exposures = 0
         self._camera_cut = False
@@ -49,7 +52,7 @@ class World:
         self._camera_on = True
         self._released = False
         self._repl_open = True
-        self._watchdog_at: float | None = None
+        self._fed: tuple[float, float | None, float] | None = None  # when, by both clocks, and for how long
         self.display: bytes | None = None
 
     def power_cycle(self) -> None:
@@ -132,10 +135,17 @@ class World:
         self.on_repl(on)
 
     def feed_watchdog(self, timeout_ms: int) -> None:
-        self._watchdog_at = time.monotonic() + timeout_ms / 1000
+        self._fed = (time.monotonic(), self.cpu_s(), timeout_ms / 1000)
 
     def watchdog_bites(self) -> bool:
-        return self._watchdog_at is not None and not self._repl_open and time.monotonic() > self._watchdog_at
+        if self._fed is None or self._repl_open:
+            return False
+        at, cpu_at, timeout_s = self._fed
+        waited = time.monotonic() - at
+        cpu = self.cpu_s()
+        if cpu is not None and cpu_at is not None and waited > timeout_s and cpu - cpu_at > timeout_s:
+            return True
+        return waited > _STARVED * timeout_s
 
     # What people and tests do.
 
@@ -168,6 +178,11 @@ class World:
     @property
     def released(self) -> bool:
         return self._released
+
+    @property
+    def passable(self) -> bool:
+        """Whether the lock lets somebody through: the panel released it, or the exit button, which is wired to it."""
+        return self._released or self.exit_pressed
 
     def wait(self, happened: Callable[[], bool], timeout: float) -> bool:
         """Until `happened()` after a change of lock, display or buzzer, at most `timeout` seconds."""
