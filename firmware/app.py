@@ -35,6 +35,7 @@ from firmware.services.desk import ConsentDesk
 from firmware.services.entry import Entry
 from firmware.services.events import Events
 from firmware.services.face import FaceWay
+from firmware.services.parity import Parity
 from firmware.services.refusals import Refusals
 from firmware.services.residents import Residents
 from firmware.services.selfservice import SelfService
@@ -68,6 +69,7 @@ class Panel:
         self.uptime = Uptime()
         self.settings = Settings(board.root)
         self.events = Events()
+        self.parity = Parity(board.root, board.clock)
         self.screens = Screens(board.display)
         self.screens.starting()
         self.door = Door(
@@ -326,7 +328,7 @@ class App:
             panel.supervisor.look()
             rounds += 1
             self._board.tick()
-            panel.uptime.seconds()
+            panel.parity.tend(panel.uptime.seconds())
             if not panel.face.looking and rounds % _COLLECT_ROUNDS == 0:
                 panel.memory()
             panel.clearing.tend()

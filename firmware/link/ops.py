@@ -246,6 +246,31 @@ OPS = {
         (_SINCE, ("limit", ("int", 1, 12))),
         (("events", ("list", 12, ("free", 500))), _NEXT),
     ),
+    # Counts of attempts by kind of credential and month (202412; 0: time unknown), services/parity.py; nobody's name.
+    "parity": (
+        (("since", _COUNT), ("limit", ("int", 1, 13))),
+        (
+            (
+                "rows",
+                (
+                    "list",
+                    39,
+                    (
+                        "rec",
+                        (
+                            ("month", _COUNT),
+                            ("kind", ("text", 8)),
+                            ("opened", _COUNT),
+                            ("failed", _COUNT),
+                            ("total_ms", _COUNT),
+                            ("bins", ("list", 16, _COUNT)),
+                        ),
+                    ),
+                ),
+            ),
+            ("bins_ms", ("list", 16, _COUNT)),
+        ),
+    ),
     "set_policy": (
         (
             ("face?", _FLAG),  # False: the camera stays off, cards and PINs go on

@@ -8,11 +8,14 @@ from binascii import hexlify
 
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
-from firmware.base.errors import ConsentError, NotFound
+from firmware.base.errors import ConsentError, NotFound, Refused
 from firmware.crypto import ed25519, x25519
 from firmware.crypto.hmac import zero
 from firmware.link import handshake
-from firmware.services.residents import ASKED, CONSENT_STATES, GIVEN, WITHDRAWN
+from firmware.services import parity
+from firmware.services.refusals import REVOKED
+from firmware.services.residents import ASKED, CONSENT_STATES, GIVEN
+from firmware.services.withdrawal import wipe, withdraw
 
 VERSION = "0.1.0"
 
@@ -79,6 +82,16 @@ class Commands:
         }
         if panel.gallery is not None:
             answer["model_id"] = panel.gallery.model_id
+        following, head = self._vault.log_head
+        damage = [{"what": d[0], "seq": d[1], "block": d[2]} for d in self._vault.log_damage[:8]]
+        answer.update(
+            clearing=not self._vault.in_service,
+            receipts_waiting=self._vault.receipts_waiting,
+            quarantined=self._vault.quarantined,
+            log_next=following,
+            log_head=head,
+            log_damage=damage,
+        )
         return answer
 
     def set_time(self, time: int) -> dict:
@@ -92,7 +105,7 @@ class Commands:
         return {}
 
     def resident_drop(self, handle: bytes) -> dict:
-        receipt = self._wipe(handle, "removed")
+        receipt = wipe(self._panel, handle, "removed")
         if self._residents.knows(handle):
             self._residents.drop(handle)
         return {"receipt": receipt} if receipt else {}
@@ -124,15 +137,7 @@ class Commands:
         return {"state": "given"}
 
     def consent_withdraw(self, handle: bytes) -> dict:
-        """Matching stops first, the record of the withdrawal comes second, the erasure third: after a cut in between
-        the next start finishes it before anything may match."""
-        self._panel.stop_matching(handle)
-        self._panel.desk.drop(handle)
-        consent = self._residents.get(handle).consent
-        if consent and consent.state != WITHDRAWN:
-            self._set_consent(handle, WITHDRAWN, consent.consent_id, consent.notice_hash)
-            self._vault.append("consent_withdrawn", handle)
-        receipt = self._wipe(handle, "withdrawn")
+        receipt = withdraw(self._panel, handle)
         return {"state": "withdrawn", "receipt": receipt} if receipt else {"state": "withdrawn"}
 
     def enrol_put(self, handle, consent_id, notice_hash, model_id, expiry, templates) -> dict:
@@ -153,14 +158,43 @@ class Commands:
         if consent is None or not consent.covers(consent_id, notice_hash):
             raise ConsentError("this panel holds no consent of this resident to this notice")
 
-    def pin_set(self, handle, salt, iterations, hash) -> dict:
-        self._residents.set_pin(handle, salt, iterations, hash)
-        self._vault.append("credential_set", handle, b"pin")
+    def pin_set(self, handle, salt, iterations, hash, duress=False) -> dict:
+        self._residents.set_pin(handle, salt, iterations, hash, duress)
+        self._vault.append("credential_set", handle, b"duress pin" if duress else b"pin")
         return {}
 
-    def card_put(self, handle, uid, key) -> dict:
+    def card_put(self, handle, uid, key=b"") -> dict:
+        if self._panel.refusals.lost(uid):
+            raise Refused("this card was reported lost")
+        if not key and not self._panel.settings["uid_only"]:
+            raise Refused("the policy of this panel lets no card in by its UID alone")
         self._residents.add_card(handle, uid, key)
-        self._vault.append("credential_set", handle, b"card")
+        self._vault.append("credential_set", handle, b"card" if key else b"card uid only")
+        return {}
+
+    def card_lost(self, uid: bytes) -> dict:
+        """The card goes first, the list of lost ones second: with that full, this card is still without rights."""
+        owner = self._residents.of_card(uid)
+        if owner is not None:
+            self._residents.drop_credential(owner.handle, "card", uid)
+        if not self._panel.refusals.lost(uid):
+            self._panel.refusals.report_lost(uid)
+            self._vault.append("credential_dropped", owner.handle if owner else None, b"card lost")
+        return {"dropped": int(owner is not None)}
+
+    async def card_wait(self, wait_s: int) -> dict:
+        return {"uid": await self._panel.card_desk.wait(wait_s)}
+
+    def card_apdu(self, apdu: bytes) -> dict:
+        return {"answer": self._panel.card_desk.exchange(apdu)}
+
+    def card_done(self) -> dict:
+        self._panel.card_desk.done()
+        return {}
+
+    def visitor_revoke(self, flat, number, until) -> dict:
+        self._panel.refusals.note(flat, number, until, REVOKED)
+        self._vault.append("credential_dropped", None, b"visitor")
         return {}
 
     def credential_drop(self, handle, kind, uid=None) -> dict:
@@ -170,7 +204,7 @@ class Commands:
         return {"dropped": dropped}
 
     def wipe_face(self, handle, reason) -> dict:
-        receipt = self._wipe(handle, reason)
+        receipt = wipe(self._panel, handle, reason)
         if receipt is None:
             raise NotFound("no face of this resident is stored on this panel")
         return {"receipt": receipt}
@@ -178,6 +212,33 @@ class Commands:
     def receipts(self, since, limit) -> dict:
         found = self._vault.receipts(since, limit)
         return {"receipts": [receipt for _, receipt in found], "next": found[-1][0] + 1 if found else since}
+
+    def receipts_ack(self, upto: int) -> dict:
+        self._vault.acknowledge_receipts(upto)
+        return {"waiting": self._vault.receipts_waiting}
+
+    def log_export(self, since, limit) -> dict:
+        found = self._vault.log(since, limit)
+        return {
+            "before": self._vault.log_before(since),
+            "entries": [entry.body + entry.hash for entry in found],
+            "next": found[-1].sequence + 1 if found else since,
+        }
+
+    def tombstones(self, items: list) -> dict:
+        stones = [(i["what"], i["handle"], i["sequence"], i["time"]) for i in items]
+        return {"wiped": self._panel.bury(stones), "receipts_waiting": self._vault.receipts_waiting}
+
+    async def decommission(self, panel_id: bytes) -> dict:
+        if panel_id != self._vault.keys.panel_id:
+            raise Refused("this is another panel than the one to be given up")
+        left = await self._panel.clearing.work()
+        clearance = self._vault.clearance
+        return {"left": left, "clearance": clearance} if clearance else {"left": left}
+
+    def decommission_done(self, clearance_hash: bytes) -> dict:
+        self._panel.clearing.done(clearance_hash)
+        return {}
 
     def log(self, since, limit) -> dict:
         found = []
@@ -192,9 +253,12 @@ class Commands:
         found, following = self._panel.events.since(since, limit)
         return {"events": found, "next": following}
 
+    def parity(self, since, limit) -> dict:
+        return {"rows": self._panel.parity.rows(since, limit), "bins_ms": list(parity.BINS_MS)}
+
     def set_policy(self, **wanted) -> dict:
         self._panel.settings.change(wanted)
-        self._vault.append("policy_set")
+        self._vault.append("policy_set", detail=_risks(wanted))
         self._panel.apply_settings()
         return {}
 
@@ -205,11 +269,10 @@ class Commands:
     def _set_consent(self, handle, state, consent_id, notice_hash) -> None:
         self._residents.set_consent(handle, state, self._panel.board.clock.now()[0], consent_id, notice_hash)
 
-    def _wipe(self, handle: bytes, reason: str):
-        """The receipt, or None when no face was stored."""
-        if handle not in self._vault.face_handles():
-            return None
-        return self._panel.wipe_face(handle, reason)
+
+def _risks(wanted: dict) -> bytes:
+    """What of a new policy the log must name: that cards may be copied from now on, or no longer."""
+    return b"" if "uid_only" not in wanted else b"uid_only on" if wanted["uid_only"] else b"uid_only off"
 
 
 def _text(detail: bytes) -> str:

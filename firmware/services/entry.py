@@ -36,6 +36,7 @@ class Entry:
         self._pins = Pins(panel)
         self.limits = PinLimits(panel)
         self._visits = Visits()
+        self._typing_since = None  # the first key of what is being typed
         self._flat = ""
         self._digits = 0
         self._answer_until = None
@@ -45,7 +46,12 @@ class Entry:
     async def run_keypad(self) -> None:
         while True:
             self._panel.beat("keypad")
-            for event in self.keypad.poll(ticks_ms()):
+            events = self.keypad.poll(ticks_ms())
+            if not self.keypad.busy and not events:
+                self._typing_since = None
+            elif self._typing_since is None:
+                self._typing_since = ticks_ms()
+            for event in events:
                 await getattr(self, "_on_" + event[0])(*event[1:])
             await asyncio.sleep_ms(_KEYS_MS)
 
@@ -191,7 +197,10 @@ class Entry:
     async def face_done(self, winner, seen: dict) -> None:
         """The end of an attempt: `winner` is a handle or None; `seen` goes to the events."""
         if winner is None and not seen["frames"]:
-            # Nobody to compare: no failed attempt, and a PIN being typed goes on.
+            # Nobody to compare: no failed attempt, and a PIN being typed goes on. Somebody who stood there and was
+            # never seen well enough was failed by this way in.
+            if seen.get("hint") not in (None, "", quality.HINTS[quality.NO_FACE]):
+                self._panel.parity.note("face", False, "not_recognised", 0, self._panel.uptime.seconds())
             self._panel.events.add("face", opened=False, reason="no_face", **seen)
             self._show_pin()
             return
@@ -266,6 +275,7 @@ class Entry:
             utc_offset_min=panel.settings["utc_offset_min"],
         )
         decision = decide(facts, now)
+        panel.parity.note(kind, decision.allow, decision.reason, self._took(kind, seen), panel.uptime.seconds())
         if decision.allow:
             if before:
                 before()
@@ -281,6 +291,13 @@ class Entry:
 
         if decision.alarm:
             self._silent_alarm(resident)
+
+    def _took(self, kind: str, seen: dict) -> int:
+        """From the first action: the first key, where the flat comes first; the card in the field; the face in view."""
+        if kind == "pin" or (kind == "face" and self._panel.settings["claim"]):
+            if self._typing_since is not None:
+                return ticks_diff(ticks_ms(), self._typing_since)
+        return seen.get("ms", 0)
 
     def _recent(self, resident) -> tuple:
         within_s = self._panel.settings["passback_min"] * 60
