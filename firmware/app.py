@@ -321,7 +321,7 @@ class App:
 
     async def _supervise(self) -> None:
         panel = self._panel
-        checked = ticks_ms()
+        checked = ticks_ms() - _RETENTION_S * 1000  # at once: a panel that is often without power must get to it too
         rounds = 0
         while True:
             self._board.watchdog.feed()
