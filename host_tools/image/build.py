@@ -64,13 +64,13 @@ def _fitting_bootloader(info: BoardInfo, stock: Stock) -> bytes:
     return bootloader
 
 
-def filesystem(info: BoardInfo, provision: Path | None = None) -> bytes:
+def filesystem(info: BoardInfo, provision: Path | None = None, march: str = mpy.XTENSA) -> bytes:
     """The vfs partition: compiled firmware, packs, start-up files, and what `provision` sets."""
     extra = read_provision(provision) if provision else {}
     with tempfile.TemporaryDirectory(prefix="menshen-") as folder:
         tree = Path(folder)
         stage_vfs(info.name, tree)
-        mpy.compile_tree(tree)
+        mpy.compile_tree(tree, march)
         for name, content in extra.items():
             (tree / name).write_text(json.dumps(content))
         return littlefs.pack(tree, info.vfs.size)

@@ -1,6 +1,4 @@
-"""Run under MicroPython: mounts the filesystem image in argv[1] as an ESP32 does, and prints what is in it as JSON.
-
-argv[2], if given, is a file to execute from it."""
+"""Run under MicroPython: mounts the filesystem image in argv[1] as an ESP32 does, and prints what is in it as JSON."""
 
 import json
 import os
@@ -45,10 +43,15 @@ def tree(folder):
     return found
 
 
-with open(sys.argv[1], "rb") as file:
-    device = Memory(file.read())
-os.mount(os.VfsLfs2(device), "/flash")
-print(json.dumps(tree("/flash")))
-with open("/flash/settings.json.new", "w") as file:
-    file.write("{}")
-os.rename("/flash/settings.json.new", "/flash/settings.json")
+def main() -> None:
+    with open(sys.argv[1], "rb") as file:
+        device = Memory(file.read())
+    os.mount(os.VfsLfs2(device), "/flash")
+    print(json.dumps(tree("/flash")))
+    with open("/flash/settings.json.new", "w") as file:
+        file.write("{}")
+    os.rename("/flash/settings.json.new", "/flash/settings.json")
+
+
+if __name__ == "__main__":
+    main()
