@@ -105,7 +105,7 @@ def purge(site: Site, now: int | None = None) -> int:
     purged = 0
     for record in site.panel_records(retired=True):
         rows = site.registry.rows("SELECT seq, body FROM panel_log WHERE panel_id = ? ORDER BY seq", record.panel_id)
-        old = [row["seq"] for row in rows if 0 < _time(row["body"]) < oldest_kept]
+        old = [row["seq"] for row in rows if _clock_known(row["body"]) and _time(row["body"]) < oldest_kept]
         if old:
             with site.registry.transaction() as db:
                 purged += db.execute(
@@ -123,6 +123,10 @@ def _next(site: Site, panel_id: bytes) -> int:
 
 def _seq(body: bytes) -> int:
     return int(struct.unpack_from("<Q", body, 8)[0])
+
+
+def _clock_known(body: bytes) -> bool:
+    return body[1] != 0
 
 
 def _time(body: bytes) -> int:
