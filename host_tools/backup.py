@@ -20,7 +20,7 @@ from host_tools.site.tombstones import ANYWHERE, Tombstone
 # What came after the backup stays. Parents before children.
 _KEPT = (
     *("panels", "residents", "placements", "consents", "enrolments", "credentials", "receipts", "deadlines"),
-    *("notices", "settings", "approvers", "reports", "panel_log"),
+    *("notices", "settings", "approvers", "reports", "panel_log", "lost_cards", "visitors"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from host_tools import receipts
+from host_tools import lost_cards, receipts
 from host_tools.site import Panel, Site
 from host_tools.site.tombstones import ANYWHERE
 
@@ -10,7 +10,7 @@ _PAGE = 24
 
 
 def push(site: Site, panel: Panel) -> int:
-    """Tells the panel of every deletion that concerns it; how many records it had to wipe for that.
+    """Tells the panel of every deletion and lost card that concerns it; how many records it had to wipe for that.
 
     It refuses what is not newer than its tombstone, and signs a receipt for each face.
     """
@@ -28,6 +28,7 @@ def push(site: Site, panel: Panel) -> int:
     wiped = 0
     for at in range(0, len(items), _PAGE):
         wiped += panel.request("tombstones", timeout_s=30.0, items=items[at : at + _PAGE])["wiped"]
+    lost_cards.resend(site, panel)
     if wiped:
         receipts.collect(site, panel)
         site.note("tombstones_raised", panel=panel.panel_id, wiped=wiped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools import burial, receipts
+from host_tools import burial, lost_cards, receipts
 from host_tools.errors import HostError, IdentityChanged, LinkFailed, NoPanel, Provisioning, RefusedByPanel
 from host_tools.site import Panel, Site, deadlines
 from host_tools.site.deadlines import Deadline
@@ -72,8 +72,10 @@ def settle(site: Site, panel: Panel) -> list[Outcome]:
 
 def settle_quietly(site: Site, panel: Panel) -> None:
     """At a contact made for something else."""
-    if panel.record.state == "active" and (_waiting(site, panel)):
-        settle(site, panel)
+    if panel.record.state == "active":
+        lost_cards.settle_quietly(site, panel)
+        if _waiting(site, panel):
+            settle(site, panel)
 
 
 def retry(site: Site, restored: bool = False) -> list[Outcome]:

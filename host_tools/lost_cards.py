@@ -1,9 +1,11 @@
 """Lost cards: a panel that has heard of one refuses it for ever, connected or not, whoever issues it again.
 
-Each panel of the site must hear of it; one that cannot be reached is remembered here and told at the next chance.
+Each panel of the site must hear of it; one that cannot be reached is told at the next contact with it.
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from firmware.base.errors import MenshenError
 from host_tools.errors import HostError, Usage
@@ -27,10 +29,13 @@ def report(site: Site, uid: bytes) -> dict[str, str]:
 
 def settle_all(site: Site) -> None:
     for record in site.panel_records():
-        try:
-            settle(site, site.link(record))
-        except (HostError, MenshenError):
-            continue  # it stays pending
+        settle_quietly(site, site.link(record))
+
+
+def settle_quietly(site: Site, panel: Panel) -> None:
+    """At a contact made for something else; what the panel does not take now stays pending."""
+    with suppress(HostError, MenshenError):
+        settle(site, panel)
 
 
 def settle(site: Site, panel: Panel) -> int:

@@ -11,14 +11,14 @@ from hashlib import sha256
 from firmware.base.compat import const
 from firmware.base.errors import VaultCorrupt, VaultFull
 
-HANDLE = b"refusals"
+_NAME = b"refusals"
 
 _CARD = const(1)
 _CODE = const(2)
 _CODE_FORMAT = "<6sIB"
 _CODE_BYTES = const(11)
 REVOKED = const(255)
-MOST_CARDS = const(200)  # seven-byte UIDs; with the codes they fit one block
+MOST_CARDS = const(160)  # with as many codes as may be under way they fit one block
 MOST_CODES = const(120)
 
 
@@ -33,9 +33,7 @@ class Refusals:
 
     def load(self) -> None:
         """VaultCorrupt when the record cannot be read."""
-        if HANDLE not in self._vault.resident_handles():
-            return
-        blob = self._vault.read_resident(HANDLE)
+        blob = self._vault.read_list(_NAME)
         cards, codes = [], {}
         at = 0
         while at < len(blob):
@@ -81,7 +79,7 @@ class Refusals:
         items = [bytes((_CARD, len(uid))) + uid for uid in cards]
         for code, (until, uses) in codes.items():
             items.append(bytes((_CODE, _CODE_BYTES)) + struct.pack(_CODE_FORMAT, code, until, uses))
-        self._vault.put_resident(HANDLE, b"".join(items))
+        self._vault.put_list(_NAME, b"".join(items))
         self._cards, self._codes = cards, codes
 
 

@@ -13,7 +13,6 @@ from firmware.access.schedule import Schedule
 from firmware.base.compat import const
 from firmware.base.errors import BadRequest, NotFound, Refused, VaultCorrupt
 from firmware.crypto.hmac import zero
-from firmware.services import refusals
 
 _FLAT = const(1)  # ASCII digits
 _DOORS = const(2)  # u32, bit n: door n
@@ -114,8 +113,6 @@ class Residents:
         """Reads all records at start; the number of those that could not be read."""
         bad = 0
         for handle in self._vault.resident_handles():
-            if handle == refusals.HANDLE:
-                continue
             try:
                 items = self._read(handle)
             except (VaultCorrupt, BadRequest):

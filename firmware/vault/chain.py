@@ -34,6 +34,7 @@ KINDS = {
     9: "tombstones",
     10: "log_purged",
     11: "decommission",
+    12: "list_put",
     16: "consent_given",
     17: "consent_declined",
     18: "consent_withdrawn",

@@ -1,10 +1,10 @@
-"""Records, one 4 KB block each, sealed under keys of their own: faces, residents, and the vault's two lists.
+"""Records, one 4 KB block each, sealed under keys of their own: faces, residents, and lists.
 
 | offset | bytes | field                                                                         |
 |--------|-------|-------------------------------------------------------------------------------|
 | 0      | 4     | magic, ASCII "MnRc"                                                           |
 | 4      | 1     | version of this format: 1                                                     |
-| 5      | 1     | type: 1 face, 2 resident, 3 kept receipts (outbox.py), 4 tombstones           |
+| 5      | 1     | type: 1 face, 2 resident, 3 kept receipts (outbox.py), 4 tombstones, 5 lists  |
 | 6      | 2     | length of the sealed body                                                     |
 | 8      | 8     | sequence: of two committed records of a handle the higher one holds           |
 | 16     | 8     | handle, random                                                                |
@@ -28,7 +28,7 @@ import struct
 
 from firmware.base.compat import const
 from firmware.base.errors import AuthError, VaultCorrupt
-from firmware.crypto.hmac import constant_time_eq, hmac_sha256, zero
+from firmware.crypto.hmac import Keyed, constant_time_eq, hmac_sha256, zero
 from firmware.crypto.seal import open_sealed, seal
 from firmware.vault.layout import BLOCK_BYTES, COMMIT
 
@@ -36,7 +36,14 @@ FACE = 1
 RESIDENT = 2
 RECEIPTS = 3
 TOMBSTONES = 4
-PUT = {FACE: "face_put", RESIDENT: "resident_put", RECEIPTS: "receipts_kept", TOMBSTONES: "tombstones"}
+LISTS = 5
+PUT = {
+    FACE: "face_put",
+    RESIDENT: "resident_put",
+    RECEIPTS: "receipts_kept",
+    TOMBSTONES: "tombstones",
+    LISTS: "list_put",
+}
 TEMPLATE_BYTES = 128
 MOST_TEMPLATES = 8
 MOST_BODY = 3584
@@ -79,7 +86,7 @@ class Records:
 
     def __init__(self, blocks, secret, entropy, clock):
         self._blocks = blocks
-        self._secret = secret
+        self._derive = Keyed(secret).mac
         self._entropy = entropy
         self._clock = clock
 
@@ -148,10 +155,10 @@ class Records:
         return constant_time_eq(tag, body[length:])
 
     def _mac_key(self, salt) -> bytes:
-        return hmac_sha256(self._secret, b"menshen record mac 1", salt)
+        return self._derive(b"menshen record mac 1", salt)
 
     def _keys(self, salt) -> tuple:
-        enc = hmac_sha256(self._secret, b"menshen record enc 1", salt)
+        enc = self._derive(b"menshen record enc 1", salt)
         return bytearray(enc), bytearray(self._mac_key(salt))
 
 

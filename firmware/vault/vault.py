@@ -30,6 +30,7 @@ from firmware.vault.outbox import Outbox
 from firmware.vault.pool import Pool
 from firmware.vault.records import (
     FACE,
+    LISTS,
     MOST_BODY,
     MOST_TEMPLATES,
     RESIDENT,
@@ -258,6 +259,18 @@ class Vault:
 
     def resident_handles(self) -> list:
         return self._pool.handles(RESIDENT) if self._pool else []
+
+    def put_list(self, name: bytes, blob) -> None:
+        """Stores up to 3,584 bytes that belong to no resident under a name of 8 bytes, in place of what it had."""
+        self._need_keys()
+        if not 1 <= len(blob) <= MOST_BODY:
+            raise BadRequest("A list has 1 to 3,584 bytes.")
+        self._pool.put(LISTS, name, blob)
+
+    def read_list(self, name: bytes) -> bytearray:
+        """What was put, or nothing."""
+        self._need_keys()
+        return self._pool.read(LISTS, name)[1] if name in self._pool.handles(LISTS) else bytearray()
 
     @property
     def capacity(self) -> int:
