@@ -1,5 +1,5 @@
 """`python -m models.bench`: the panel's kernels on this PC beside TFLite's reference and optimised ones,
-same .tflite, same run.
+same .tflite, same run; then what the ESP32-S3's kernels cost, simulated (models/bench_s3.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from firmware.nn.pack import Pack
+from models import bench_s3
 from models.runtime import Int8Model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,16 +132,20 @@ def main() -> None:
     parser.add_argument(
         "--json", action="store_true", help="one JSON object instead of tables, with a row per operator"
     )
+    parser.add_argument("--s3", action="store_true", help="only the ESP32-S3's kernels, operator by operator")
     options = parser.parse_args()
+    files = {name: ROOT / "models" / name / name for name in NETWORKS}
     rows = [
-        bench(*(ROOT / "models" / name / f"{name}.{kind}" for kind in ("pack", "tflite")), options.runs)
-        for name in NETWORKS
+        bench(path.with_suffix(".pack"), path.with_suffix(".tflite"), options.runs)
+        for path in ([] if options.s3 else files.values())
     ]
+    simulated = bench_s3.table({name: path.with_suffix(".pack") for name, path in files.items()})
     if options.json:
-        print(json.dumps({"networks": rows}))
+        print(json.dumps({"networks": rows, "esp32s3": simulated}))
         return
     for row in rows:
         _print_table(row)
+    bench_s3.print_table(simulated, by_operator=options.s3)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ weights, each blob 16-byte aligned, signed int8; biases int32
     conv1x1 [Cout / 16][Cin][16]; fc the same with Cin = height * width * channels;
     conv3x3 [Cout / 16][9][16]; dw3x3 [9][C]
 
+A tensor starts at a multiple of 16, its border included, and so does each of its rows unless it has one channel.
 A tensor that feeds a 3x3 operator is stored with a border of its zero point, so that kernels have no edge
 cases (TensorFlow's SAME padding). The arena plan may let an operator's output lie over an input that dies
 there; kernels must then keep this order: rows top to bottom, row y written only over input that neither row
@@ -122,6 +123,7 @@ class Pack:
         _require(t.height > 0 and t.width > 0 and t.channels > 0 and t.zero_point in (-128, 0))
         _require(t.pitch >= (t.left + t.width + t.right) * t.channels)
         _require(start >= 0 and end <= self.arena_bytes and start % ALIGN == 0)
+        _require(t.channels == 1 or t.pitch % ALIGN == 0)
 
     def _check_op(self, op) -> None:
         """Everything by which a kernel addresses memory."""

@@ -14,9 +14,15 @@ from firmware.nn import kernels
 _SMALL = const(1 << 29)  # what passes into machine code as it is
 
 
-@micropython.viper
-def half2x2(src: ptr8, dst: ptr8, w: int, h: int):
+def half2x2(src, dst, w: int, h: int) -> None:
     """dst[y][x] = (sum of the 2x2 block at (2x, 2y) + 2) >> 2; w and h even, dst is w/2 x h/2."""
+    machine = kernels.machine()
+    if machine is None or not machine.half2x2(uctypes.addressof(src), uctypes.addressof(dst), w, h):
+        _half2x2(src, dst, w, h)
+
+
+@micropython.viper
+def _half2x2(src: ptr8, dst: ptr8, w: int, h: int):
     while h:
         below = ptr8(int(src) + w)
         x = 0

@@ -58,14 +58,14 @@ class Network:
             path = Path(folder, "in.pack")
             path.write_bytes(pack)
             run_micropython("panel_open.py", str(path), f"{folder}/out")
-            self._pack_bytes = Path(folder, "out.pack").read_bytes()
+            self.pack_bytes = Path(folder, "out.pack").read_bytes()
             tables = json.loads(Path(folder, "out.json").read_text())
         self._routines = read_mpy(MACHINE.read_bytes())
         memory = self._memory = Memory()
         self._cpu = Cpu(memory)
         self._arena_bytes = tables["arena_bytes"]
         self._arena = memory.place("arena", self._arena_bytes, writable=True)
-        self._pack = memory.place("pack", self._pack_bytes)
+        self._pack = memory.place("pack", self.pack_bytes)
         self._plan = [
             (kind, record, self._table(record), self._table(border)) for kind, record, border in tables["plan"]
         ]
@@ -76,6 +76,10 @@ class Network:
             (length, memory.place(f"output {i}", length, writable=True), record, self._table(record))
             for i, (length, record) in enumerate(tables["outputs"])
         ]
+
+    def operators(self) -> list[tuple[str, list[int]]]:
+        """(kind, record) in order."""
+        return [(kind, record) for kind, record, _, _ in self._plan]
 
     def _table(self, words: list[int] | None) -> int | None:
         return None if words is None else self._memory.place("record", array("i", words).tobytes())
@@ -128,7 +132,7 @@ class Network:
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder, name) for name in ("arena", "pack", "record")]
             paths[0].write_bytes(self._memory.read(self._arena, self._arena_bytes))
-            paths[1].write_bytes(self._pack_bytes)
+            paths[1].write_bytes(self.pack_bytes)
             paths[2].write_bytes(array("i", record).tobytes())
             run_micropython("panel_general.py", _GENERAL[kind], *map(str, paths))
             self._memory.write(self._arena, paths[0].read_bytes())

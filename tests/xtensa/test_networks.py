@@ -1,0 +1,124 @@
+"""Whole networks through the shipped machine code: every layer equals the portable kernels, byte for byte; nothing is
+read or written outside arena, pack and records.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.nn.pack import Pack
+from models.pack import write_pack
+from tests.xtensa.network import ROOT, Network, micropython
+
+sys.path.insert(0, str(ROOT / "tests" / "models"))
+import nn_graphs
+from nn_panel import run_panel
+
+GOLDEN = ROOT / "tests" / "golden" / "nn"
+GRAPHS = {f"mixed{seed}": nn_graphs.mixed(seed) for seed in range(6)}
+GRAPHS |= {"ties": nn_graphs.ties(), "saturating": nn_graphs.saturating()}
+_MARK = 0x40000000
+
+
+def compare(pack: bytes, pixels: np.ndarray, expected: bytes) -> list[str]:
+    """Runs every picture; the kinds of steps taken."""
+    network = Network(pack)
+    at = 0
+    kinds = []
+    for picture in pixels:
+        network.load(picture.tobytes())
+        for i, step in enumerate(network.steps()):
+            result = network.result(i)
+            assert result == expected[at : at + len(result)], f"operator {i}, {step.kind}"
+            at += len(result)
+            kinds.append(step.kind)
+        network.export()
+        for output in network.outputs():
+            assert output == expected[at : at + len(output)]
+            at += len(output)
+    assert at == len(expected)
+    return kinds
+
+
+@pytest.mark.parametrize("name", ["mixed", "ties"])
+def test_golden_vectors(name: str) -> None:
+    """Recorded from TFLite's reference kernels."""
+    pack, pixels, expected = ((GOLDEN / f"{name}.{kind}").read_bytes() for kind in ("pack", "images", "results"))
+    tables = Pack(pack)
+    image = tables.tensors[tables.input]
+    compare(pack, np.frombuffer(pixels, np.uint8).reshape(-1, image.height, image.width), expected)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_random_networks(name: str, tmp_path: Path) -> None:
+    graph = GRAPHS[name]
+    pack, pixels = write_pack(graph), nn_graphs.images(graph, 5)
+    expected = run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper")
+    kinds = compare(pack, pixels, expected)
+    if name == "saturating":
+        assert "dw3x3 (general)" in kinds
+
+
+@pytest.mark.parametrize("name", ["detector", "embedder"])
+def test_shipped_networks(name: str, tmp_path: Path) -> None:
+    """All layers, on noise and on a face's kind of picture: smooth, bright in the middle."""
+    pack = (ROOT / "models" / name / f"{name}.pack").read_bytes()
+    tables = Pack(pack)
+    image = tables.tensors[tables.input]
+    noise = np.random.default_rng(3).integers(0, 256, (image.height, image.width))
+    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
+    smooth = 230 * np.exp(-2 * (x * x + y * y)) + 12 * np.sin(9 * x) * np.cos(7 * y) + 12
+    pixels = np.stack([noise, np.clip(smooth, 0, 255)]).astype(np.uint8)
+    kinds = compare(pack, pixels, run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper"))
+    assert not [kind for kind in kinds if "general" in kind]
+
+
+def marks(network: Network) -> list[bool]:
+    """Of each block of each conv1x1: does it go through QACC?"""
+    words = np.frombuffer(network.pack_bytes, "<i4")
+    return [
+        words[record[9] // 4 + 16 * block + 15] == _MARK
+        for kind, record in network.operators()
+        if kind == "conv1x1"
+        for block in range(record[7] // 16)
+    ]
+
+
+def biased(shift: int, columns: list[np.ndarray], linear: bool = False) -> nn_graphs.GraphMaker:
+    """A network whose conv1x1 has the given columns of weights."""
+    make = nn_graphs.GraphMaker(1, 6, 6)
+    x = make.layer("conv3x3", "input", len(columns[0]), shift=4, gain=9)
+    x = make.layer("conv1x1", x, len(columns), shift=shift, linear=linear)
+    make.ops[-1].weights[:] = np.stack(columns, 1)
+    make.ops[-1].bias[:] = -128 * np.stack(columns, 1).sum(0, dtype=np.int32)  # what the zero point adds
+    return make.finish(x)
+
+
+@pytest.mark.parametrize(
+    ("column", "through_qacc"),
+    [
+        (np.full(64, 20), True),  # stays in range
+        (np.r_[np.full(40, -127), np.full(24, 127)], False),  # can leave it and come back
+        (np.r_[np.full(48, 127), np.full(8, -20), np.zeros(8)], True),  # can leave it, but not come back far
+        (np.full(128, -127), False),
+    ],
+)
+def test_a_lane_may_saturate_only_where_the_output_hides_it(column, through_qacc: bool, tmp_path: Path) -> None:
+    column = column.astype(np.int8)
+    spread = [column if i == 5 else np.zeros_like(column) for i in range(16)]
+    pack = write_pack(biased(8, spread))
+    pixels = nn_graphs.images(nn_graphs.mixed(3), 4)[:, :6, :6]
+    pixels = np.ascontiguousarray(pixels)
+    compare(pack, pixels, run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper"))
+    assert marks(Network(pack)) == [through_qacc]
+
+
+def test_shifts_beyond_a_lane_and_linear_sums_beyond_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for shift, linear in ((13, False), (16, False), (12, True), (13, True), (9, True)):
+        columns = [rng.integers(-127, 128, 96).astype(np.int8) for _ in range(32)]
+        pack = write_pack(biased(shift, columns, linear))
+        pixels = np.ascontiguousarray(nn_graphs.images(nn_graphs.mixed(3), 4)[:, :6, :6])
+        compare(pack, pixels, run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper"))
