@@ -170,6 +170,13 @@ class NotFlashable(HostError):
     code = "not_flashable"
 
 
+class Unequal(HostError):
+    """Somebody without a face on file is treated worse than somebody with one."""
+
+    exit_code = 22
+    code = "unequal"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -196,6 +203,7 @@ EXIT_CODES: dict[int, str] = {
             ChainBroken,
             NotApproved,
             NotFlashable,
+            Unequal,
         )
     },
 }

@@ -21,6 +21,8 @@ from host_tools.cli import (
     image,
     panel,
     paper,
+    parity,
+    policy,
     resident,
     sim,
     site,
@@ -40,6 +42,7 @@ app.add_typer(sim.app, name="sim")
 app.add_typer(panel.app, name="panel")
 app.add_typer(resident.app, name="resident")
 app.add_typer(consent.app, name="consent")
+app.add_typer(policy.app, name="policy")
 app.command()(enrol.enrol)
 app.add_typer(credential.app, name="credential")
 app.command()(face.wipe)
@@ -50,6 +53,7 @@ app.command("deadline-days")(deadlines.set_days)
 app.command()(paper.certificate)
 app.command()(paper.export)
 app.add_typer(paper.report, name="report")
+paper.report.command()(parity.parity)
 app.add_typer(site.app, name="site")
 app.add_typer(image.app, name="image")
 app.command()(flash.flash)
