@@ -56,7 +56,7 @@ def _ignored(board: str, firmware: Path) -> Callable[[str, list[str]], set[str]]
     other_hal = "esp32" if hal(board) == "virtual" else "virtual"
 
     def ignore(directory: str, names: list[str]) -> set[str]:
-        skipped = {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
+        skipped = {name for name in names if name == "__pycache__" or name.endswith((".pyc", ".s"))}
         return skipped | ({other_hal} if Path(directory) == firmware / "hal" else set())
 
     return ignore

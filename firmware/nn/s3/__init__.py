@@ -5,59 +5,49 @@ Activations are kept as int8. The accumulator QACC holds 20 bits a lane; prepare
 weights, whether that is enough.
 """
 
-import uctypes
+from uctypes import addressof
 
 from firmware.nn.s3 import general
 from firmware.nn.s3.prepare import prepare
 
 
 class Kernels:
-    """The set over the routines of `machine`, a module. Its attributes are plain functions: calling them allocates
-    nothing.
+    """The set over the routines of `machine`, a module. Its attributes are plain functions of one captured name:
+    MicroPython calls those without allocating, up to five arguments and names together.
     """
 
     def __init__(self, machine):
-        address = uctypes.addressof
+        def conv1x1(arena, pack, _, record):
+            machine.conv1x1(addressof(arena), addressof(pack), addressof(record))
 
-        def over_pack(routine):
-            def run(arena, pack, _, record):
-                routine(address(arena), address(pack), address(record))
+        def conv3x3(arena, pack, _, record):
+            if not machine.conv3x3(addressof(arena), addressof(pack), addressof(record)):
+                general.window3x3(arena, pack, 0, record)
 
-            return run
-
-        def over_pack_or(routine, otherwise):
-            def run(arena, pack, _, record):
-                if not routine(address(arena), address(pack), address(record)):
-                    otherwise(arena, pack, 0, record)
-
-            return run
+        def dw3x3(arena, pack, _, record):
+            if not machine.dw3x3(addressof(arena), addressof(pack), addressof(record)):
+                general.window3x3(arena, pack, 0, record)
 
         def add(arena, pack, _, record):
-            machine.add(address(arena), address(record))
+            machine.add(addressof(arena), addressof(record))
 
         def avgpool(arena, pack, _, record):
-            if not machine.avgpool(address(arena), address(record)):
+            if not machine.avgpool(addressof(arena), addressof(record)):
                 general.avgpool(arena, pack, 0, record)
 
-        def move(routine):
-            def run(arena, pixels, record):
-                routine(address(arena), address(pixels), address(record))
+        def load(arena, pixels, record):
+            machine.load(addressof(arena), addressof(pixels), addressof(record))
 
-            return run
+        def store(arena, out, record):
+            machine.store(addressof(arena), addressof(out), addressof(record))
 
         def fill(arena, border):
-            machine.fill(address(arena), address(border))
+            machine.fill(addressof(arena), addressof(border))
 
         def clear(buffer, n):
-            machine.clear(address(buffer), n)
+            machine.clear(addressof(buffer), n)
 
         self.prepare = prepare
-        self.conv1x1 = over_pack(machine.conv1x1)
-        self.conv3x3 = over_pack_or(machine.conv3x3, general.window3x3)
-        self.dw3x3 = over_pack_or(machine.dw3x3, general.window3x3)
-        self.add = add
-        self.avgpool = avgpool
-        self.load = move(machine.load)
-        self.store = move(machine.store)
-        self.fill = fill
-        self.clear = clear
+        self.conv1x1, self.conv3x3, self.dw3x3 = conv1x1, conv3x3, dw3x3
+        self.add, self.avgpool = add, avgpool
+        self.load, self.store, self.fill, self.clear = load, store, fill, clear
