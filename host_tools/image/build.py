@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from firmware.services.settings import FIELDS
 from host_tools.errors import Usage
-from host_tools.image import esp32, littlefs, mpy, partitions
+from host_tools.image import archive, esp32, littlefs, mpy, partitions
 from host_tools.image.boards import BoardInfo, load
 from host_tools.image.esp32 import ImageError, Stock
 from host_tools.image.partitions import TABLE_OFFSET
@@ -71,9 +72,17 @@ def filesystem(info: BoardInfo, provision: Path | None = None, march: str = mpy.
         tree = Path(folder)
         stage_vfs(info.name, tree)
         mpy.compile_tree(tree, march)
+        _archive(tree)
         for name, content in extra.items():
             (tree / name).write_text(json.dumps(content))
         return littlefs.pack(tree, info.vfs.size)
+
+
+def _archive(tree: Path) -> None:
+    """One file instead of 130, of which each would take whole blocks; its reader lies beside it."""
+    (tree / "firmware/hal/esp32/archive.mpy").rename(tree / "archive.mpy")
+    (tree / "firmware.pak").write_bytes(archive.pack(tree / "firmware"))
+    shutil.rmtree(tree / "firmware")
 
 
 def read_provision(path: Path) -> dict[str, Any]:

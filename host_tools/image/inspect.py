@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import HostError
-from host_tools.image import esp32, littlefs, partitions
+from host_tools.image import archive, esp32, littlefs, partitions
 from host_tools.image.partitions import APP, FAT, SECTOR, TABLE_OFFSET, VAULT, Partition
 
 
@@ -66,10 +66,21 @@ def _content(content: bytes, partition: Partition) -> dict[str, Any]:
         app = esp32.parse(content, f"The application in {partition.label}")
         return {"content": esp32.describe_app(app) or f"{app.chip} application", "used": len(app.data)}
     if partition.subtype == FAT and partition.label == "vfs":
-        files = {name: len(body) for name, body in littlefs.files(content).items()}
+        files = _files(content)
         return {"content": f"{len(files)} files", "used": littlefs.used_bytes(content), "files": files}
     if partition.subtype == VAULT:
         blocks = range(0, len(content), SECTOR)
         used = sum(1 for at in blocks if content[at : at + SECTOR].count(b"\xff") != SECTOR)
         return {"content": f"{used} of {len(blocks)} blocks in use", "used": used * SECTOR}
     return {"content": "data"}
+
+
+def _files(filesystem: bytes) -> dict[str, int]:
+    """Sizes by path, those in the firmware's archive as it is mounted."""
+    found = {}
+    for name, body in littlefs.files(filesystem).items():
+        if name == "/firmware.pak":
+            found.update({f"/firmware/{inner}": len(data) for inner, data in archive.unpack(body).items()})
+        else:
+            found[name] = len(body)
+    return found

@@ -11,7 +11,7 @@ import pytest
 from esptool.bin_image import LoadFirmwareImage
 
 from host_tools.errors import Usage
-from host_tools.image import esp32, littlefs, mpy, partitions, source_root
+from host_tools.image import archive, esp32, littlefs, mpy, partitions, source_root
 from host_tools.image.boards import chip_boards, load
 from host_tools.image.build import FlashImage, build, filesystem, read_provision
 from host_tools.image.esp32 import ImageError
@@ -64,14 +64,23 @@ def test_the_filesystem_holds_compiled_firmware_and_readable_start_up_files(imag
     assert sorted(sources) == ["/board.py", "/boot.py", "/main.py"]
     assert files["/board.py"] == (ROOT / "boards" / BOARD / "board.py").read_bytes()
     assert files["/boot.py"] == (ROOT / "firmware/hal/esp32/boot.py").read_bytes()
+    packs = [f"/packs/{path.name}" for path in (ROOT / "models").glob("*/*.pack")]
     assert files["/packs/detector.pack"] == (ROOT / "models/detector/detector.pack").read_bytes()
-    assert "/firmware/app.mpy" in files and "/firmware/hal/esp32/board.mpy" in files
-    assert not [name for name in files if "virtual" in name or "__pycache__" in name]
-    assert not [name for name in files if name.endswith("boot.mpy")]
+    assert set(files) == {"/archive.mpy", "/board.py", "/boot.py", "/firmware.pak", "/main.py", *packs}
+    firmware = archive.unpack(files["/firmware.pak"])
+    assert {"app.mpy", "hal/esp32/board.mpy", "ui/fonts/large.fnt"} <= set(firmware)
+    assert not [name for name in firmware if "virtual" in name or "__pycache__" in name or name.endswith(".py")]
+    assert not {"hal/esp32/boot.mpy", "hal/esp32/archive.mpy"} & set(firmware), "they lie outside"
 
 
 def test_firmware_and_packs_stay_within_their_budget(image: FlashImage) -> None:
     assert littlefs.used_bytes(image.parts[-1][2]) <= 1.5 * 1024 * 1024
+
+
+def test_inspect_lists_the_firmware_as_it_is_mounted(image: FlashImage, tmp_path: Path) -> None:
+    found = inspect(stock.write(tmp_path / "flash.bin", image.whole()))
+    files = next(p["files"] for p in found["partitions"] if p["name"] == "vfs")
+    assert files["/firmware/app.mpy"] > 1000 and "/firmware.pak" not in files and "/packs/embedder.pack" in files
 
 
 def test_micropython_mounts_it_and_writes_to_it(image: FlashImage, tmp_path: Path) -> None:

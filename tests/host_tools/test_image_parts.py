@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from esptool.bin_image import LoadFirmwareImage
 
-from host_tools.image import esp32, littlefs, partitions
+from firmware.hal.esp32.archive import Archive
+from host_tools.errors import NotFlashable
+from host_tools.image import archive, esp32, littlefs, partitions
 from host_tools.image.esp32 import ImageError
 from host_tools.image.partitions import APP, DATA, Partition, TableError
 from tests.host_tools import stock
@@ -158,3 +160,45 @@ def test_files_come_back_out_of_the_filesystem(tmp_path: Path) -> None:
         littlefs.pack(tmp_path, 128 * 1024)
     with pytest.raises(littlefs.FilesystemError):
         littlefs.files(b"\xff" * 65536)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    contents = {
+        "app.mpy": b"M\x06",
+        "nn/__init__.mpy": b"",
+        "nn/s3/k.mpy": bytes(range(256)),
+        "ui/labels.txt": "名".encode(),
+    }
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return contents
+
+
+def test_an_archive_reads_as_a_filesystem(tmp_path: Path) -> None:
+    contents = tree(tmp_path / "tree")
+    packed = archive.pack(tmp_path / "tree")
+    assert archive.unpack(packed) == contents
+    mounted = Archive(str(stock.write(tmp_path / "firmware.pak", packed)))
+    for name, content in contents.items():
+        assert mounted.open("/" + name, "rb").read() == content
+        assert mounted.stat("/" + name)[0] == 0x8000 and mounted.stat(name)[6] == len(content)
+    assert mounted.open("ui/labels.txt", "r").read() == "名"
+    assert mounted.stat("/")[0] == mounted.stat("/nn/s3")[0] == 0x4000
+    assert sorted(entry[0] for entry in mounted.ilistdir("/")) == ["app.mpy", "nn", "ui"]
+    assert sorted(entry[0] for entry in mounted.ilistdir("/nn")) == ["__init__.mpy", "s3"]
+    for call in (lambda: mounted.stat("/n"), lambda: mounted.open("nn", "rb"), lambda: mounted.open("app.mpy", "wb")):
+        with pytest.raises(OSError):
+            call()
+    mounted.umount()
+
+
+def test_every_damaged_byte_of_an_archive_is_noticed(tmp_path: Path) -> None:
+    tree(tmp_path)
+    packed = archive.pack(tmp_path)
+    for at in range(len(packed)):
+        with pytest.raises(NotFlashable):
+            archive.unpack(packed[:at] + bytes([packed[at] ^ 1]) + packed[at + 1 :])
+    for length in range(len(packed)):
+        with pytest.raises(NotFlashable):
+            archive.unpack(packed[:length])

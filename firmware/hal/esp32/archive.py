@@ -1,0 +1,99 @@
+"""The firmware's files in one: a read-only filesystem over an archive, for a flash whose every file takes 4 KB or more.
+
+Archive: MAGIC, entries u16, bytes of the index u32, SHA-256 of all else; the index, an entry each of path length u8,
+path, offset u32 (from the index's end), size u32; the contents. Little endian. Read by the host tools alike.
+"""
+
+import hashlib
+import io
+import struct
+
+MAGIC = b"MNA1"
+HEADER = "<4sHI32s"  # the digest last
+ENTRY = "<II"
+
+_DIRECTORY, _FILE = 0x4000, 0x8000
+_ENOENT, _EROFS = 2, 30
+_CHUNK = 4096
+
+
+def read_index(file) -> dict:
+    """{path: (position, size)} of an open archive, its digest checked; ValueError when it is damaged."""
+    head = file.read(struct.calcsize(HEADER))
+    if len(head) != struct.calcsize(HEADER):
+        raise ValueError("the archive is too short")
+    magic, count, index_bytes, digest = struct.unpack(HEADER, head)
+    if magic != MAGIC:
+        raise ValueError("no archive")
+    index = file.read(index_bytes)
+    found = hashlib.sha256(head[:-32])
+    found.update(index)
+    while True:
+        chunk = file.read(_CHUNK)
+        if not chunk:
+            break
+        found.update(chunk)
+    if found.digest() != digest:
+        raise ValueError("the archive is damaged")
+    return _entries(index, count, len(head) + index_bytes)
+
+
+def _entries(index: bytes, count: int, base: int) -> dict:
+    files, at = {}, 0
+    for _ in range(count):
+        end = at + 1 + index[at]
+        offset, size = struct.unpack_from(ENTRY, index, end)
+        files[str(index[at + 1 : end], "utf-8")] = (base + offset, size)
+        at = end + 8
+    return files
+
+
+class Archive:
+    """What os.mount takes: `Archive("/firmware.pak")`. Files are read whole when they are opened."""
+
+    def __init__(self, path: str):
+        self._file = open(path, "rb")  # noqa: SIM115, as long as it is mounted
+        self._files = read_index(self._file)
+        self._folders = {""}
+        for name in self._files:
+            while "/" in name:
+                name = name.rsplit("/", 1)[0]
+                self._folders.add(name)
+
+    def mount(self, readonly, mkfs) -> None:
+        pass
+
+    def umount(self) -> None:
+        self._file.close()
+
+    def open(self, path: str, mode: str):
+        if "w" in mode or "a" in mode or "+" in mode:
+            raise OSError(_EROFS)
+        position, size = self._files.get(path.strip("/"), (0, -1))
+        if size < 0:
+            raise OSError(_ENOENT)
+        self._file.seek(position)
+        content = self._file.read(size)
+        return io.BytesIO(content) if "b" in mode else io.StringIO(str(content, "utf-8"))
+
+    def stat(self, path: str) -> tuple:
+        name = path.strip("/")
+        if name in self._files:
+            return (_FILE, 0, 0, 0, 0, 0, self._files[name][1], 0, 0, 0)
+        if name in self._folders:
+            return (_DIRECTORY, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        raise OSError(_ENOENT)
+
+    def ilistdir(self, path: str):
+        name = path.strip("/")
+        start = name + "/" if name else ""
+        for folder in self._folders:
+            if folder and folder.startswith(start) and "/" not in folder[len(start) :]:
+                yield (folder[len(start) :], _DIRECTORY, 0)
+        for file in self._files:
+            if file.startswith(start) and "/" not in file[len(start) :]:
+                yield (file[len(start) :], _FILE, 0, self._files[file][1])
+
+    def chdir(self, path: str) -> None:
+        if path.strip("/") not in self._folders:
+            raise OSError(_ENOENT)
