@@ -142,9 +142,8 @@ def _stored(db: sqlite3.Connection) -> int:
 
 
 def _brings_back(db: sqlite3.Connection, stone: Tombstone) -> bool:
-    query = "SELECT 1 FROM enrolments WHERE handle = ? AND state != 'wiped' AND enrolled <= ? AND (? OR panel_id = ?)"
-    values = (stone.handle, stone.wiped, stone.panel_id == ANYWHERE, stone.panel_id)
-    return stone.what != "consent" and db.execute(query, values).fetchone() is not None
+    query = f"SELECT 1 FROM enrolments WHERE state != 'wiped' AND {tombstones.UNDER}"
+    return stone.what != "consent" and db.execute(query, stone.values()).fetchone() is not None
 
 
 def _owe(site: Site, stone: Tombstone) -> None:

@@ -96,12 +96,13 @@ def _enrol(
     timeout_s: float | None = None,
     **fields: Any,
 ) -> Enrolment:
+    # Whatever erases this record has a higher number in the panel's log, however wrong a clock may be.
+    sequence = panel.request("status").get("log_next", 0)
     with site.registry.transaction() as db:
         row_id = db.execute(
-            "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, "
-            "enrolled) "
-            "VALUES (?, ?, ?, x'', 0, ?, 'pending', ?)",
-            (resident.handle, panel.panel_id, consent.consent_id, expiry, site.now()),
+            "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, enrolled, "
+            "sequence) VALUES (?, ?, ?, x'', 0, ?, 'pending', ?, ?)",
+            (resident.handle, panel.panel_id, consent.consent_id, expiry, site.now(), sequence),
         ).lastrowid
     with sending(site, lambda db: db.execute("DELETE FROM enrolments WHERE id = ?", (row_id,))):
         reply = panel.request(

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from firmware.base.errors import MenshenError
 from firmware.vault import receipt as format_
-from host_tools.errors import ReceiptInvalid
+from host_tools.errors import ReceiptInvalid, RefusedByPanel
 from host_tools.site import Panel, Site, deadlines
 
 _PAGE = 5
@@ -83,8 +83,9 @@ def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) ->
         # A replaced record's successor lives on, and so does an enrolment later than an old receipt.
         if info.reason != "replaced":
             db.execute(
-                "UPDATE enrolments SET state = 'wiped' WHERE panel_id = ? AND handle = ? AND enrolled <= ?",
-                (panel.panel_id, info.handle, site.now() if handle else info.time),
+                "UPDATE enrolments SET state = 'wiped' WHERE panel_id = ? AND handle = ? AND "
+                "CASE WHEN sequence > 0 THEN sequence <= ? ELSE enrolled <= ? END",
+                (panel.panel_id, info.handle, info.counter, site.now() if handle else info.time),
             )
     if fresh and handle is None and info.reason == "withdrawn":
         _withdrawn_there(site, panel, info, data)
@@ -94,7 +95,17 @@ def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) ->
 def _withdrawn_there(site: Site, panel: Panel, info: ReceiptInfo, data: bytes) -> None:
     """The resident withdrew at the panel, unless it was asked for here and only the answer got lost."""
     if not deadlines.pending(site, info.handle, panel.panel_id):
-        deadlines.done_by_resident(site, info.handle, panel.panel_id, info.time, data, info.counter)
+        now = _consent_now(panel, info.handle)
+        deadlines.done_by_resident(site, info.handle, panel.panel_id, info.time, data, info.counter, now)
+
+
+def _consent_now(panel: Panel, handle: bytes) -> bytes:
+    """The id of the consent that is asked for or given at the panel now; empty where there is none."""
+    try:
+        answer = panel.request("consent_state", handle=handle)
+    except RefusedByPanel:  # it knows the resident no more
+        return b""
+    return bytes(answer["consent_id"]) if answer["state"] in ("asked", "given") else b""
 
 
 def collect(site: Site, panel: Panel) -> list[bytes]:

@@ -99,8 +99,13 @@ def confirm(site: Site, handle: bytes, panel_id: bytes, proof: str, receipt: byt
     site.note("deletion_confirmed", handle, panel_id, proof=proof)
 
 
-def done_by_resident(site: Site, handle: bytes, panel_id: bytes, when: int, receipt: bytes, sequence: int) -> None:
-    """A withdrawal that began and ended at the panel; the host only hears of it."""
+def done_by_resident(
+    site: Site, handle: bytes, panel_id: bytes, when: int, receipt: bytes, sequence: int, current: bytes
+) -> None:
+    """A withdrawal that began and ended at the panel; the host only hears of it.
+
+    `current`: the consent that the panel holds now, empty for none: it came after the withdrawal.
+    """
     now = site.now()
     with site.registry.transaction() as db:
         db.execute(
@@ -108,12 +113,16 @@ def done_by_resident(site: Site, handle: bytes, panel_id: bytes, when: int, rece
             "VALUES (?, ?, 'withdrawal', 'at the panel', ?, ?, 'confirmed', ?, 'receipt', ?)",
             (handle, panel_id, when, when + days_for(site, "withdrawal") * DAY_S, now, receipt),
         )
-        db.execute(
+        rows = db.execute(
             "UPDATE consents SET state = 'withdrawn', withdrawn = ? WHERE handle = ? AND panel_id = ? "
-            "AND state IN ('asked', 'given') AND asked <= ?",
-            (when, handle, panel_id, when),
-        )
-    site.bury(*(Tombstone(what, handle, panel_id, when, sequence, "withdrawal") for what in ("face", "consent")))
+            "AND state IN ('asked', 'given') AND consent_id != ? RETURNING asked",
+            (when, handle, panel_id, current),
+        ).fetchall()
+    latest = max([when, *(row["asked"] for row in rows)])
+    site.bury(
+        Tombstone("face", handle, panel_id, when, sequence, "withdrawal"),
+        Tombstone("consent", handle, panel_id, latest, sequence, "withdrawal"),
+    )
     site.note("withdrawn_at_the_panel", handle, panel_id)
 
 

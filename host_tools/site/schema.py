@@ -85,6 +85,7 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE residents ADD COLUMN under_14 INTEGER NOT NULL DEFAULT 0 CHECK (under_14 IN (0, 1));
     ALTER TABLE panels ADD COLUMN clearance BLOB;
+    ALTER TABLE enrolments ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE notices (
         name TEXT NOT NULL,

@@ -16,6 +16,12 @@ from pathlib import Path
 
 ANYWHERE = bytes(8)  # as a panel: of every one
 
+# The enrolments that a stone lies on. Clocks of panel and host may differ: the panel's own numbers decide where known.
+UNDER = (
+    "handle = :handle AND (:anywhere OR panel_id = :panel_id) AND "
+    "CASE WHEN sequence > 0 AND :sequence > 0 THEN sequence <= :sequence ELSE enrolled <= :wiped END"
+)
+
 
 @dataclass(frozen=True)
 class Tombstone:
@@ -27,6 +33,10 @@ class Tombstone:
     wiped: int
     sequence: int
     reason: str
+
+    def values(self) -> dict[str, object]:
+        """For a query with UNDER."""
+        return {**vars(self), "anywhere": self.panel_id == ANYWHERE}
 
 
 def bury(db: sqlite3.Connection, stone: Tombstone) -> None:
@@ -84,7 +94,7 @@ def lay(db: sqlite3.Connection, stones: Iterable[Tombstone]) -> None:
         at = (stone.handle, stone.panel_id == ANYWHERE, stone.panel_id, stone.wiped)
         where = "handle = ? AND (? OR panel_id = ?)"
         if stone.what in ("face", "resident"):
-            db.execute(f"UPDATE enrolments SET state = 'wiped' WHERE {where} AND enrolled <= ?", at)
+            db.execute(f"UPDATE enrolments SET state = 'wiped' WHERE {UNDER}", stone.values())
         if stone.what in ("consent", "resident"):
             db.execute(
                 f"UPDATE consents SET state = 'withdrawn', withdrawn = ? WHERE {where} AND asked <= ? "
