@@ -82,6 +82,7 @@ OPS = {
             ("maintenance", _FLAG),
             ("tamper?", _FLAG),
             ("camera?", _FLAG),
+            ("pin_ms?", _COUNT),  # what the last PIN cost to check, the key derivation with it; 0: none yet
             ("memory", ("free", 512)),
             ("policy?", ("free", 1024)),
             ("clearing?", _FLAG),  # given up: decommission goes on, nothing else is answered

@@ -78,6 +78,7 @@ class Commands:
             "camera": panel.face.works,
             "tamper": panel.board.tamper.open(),
             "memory": panel.memory(),
+            "pin_ms": panel.entry.pins.cost_ms,
             "policy": panel.settings.values,
         }
         if panel.gallery is not None:

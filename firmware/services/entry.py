@@ -33,7 +33,7 @@ class Entry:
         board = panel.board
         self.keypad = KeypadEntry(board.keypad) if board.has_keypad else None
         self._cards = CardReader(board.nfc, self._card_key, board.entropy) if board.has_nfc else None
-        self._pins = Pins(panel)
+        self.pins = Pins(panel)
         self.limits = PinLimits(panel)
         self._visits = Visits()
         self._typing_since = None  # the first key of what is being typed
@@ -86,7 +86,7 @@ class Entry:
             self._admit("pin", None, False, {}, locked=True, wait_s=wait_s)
             return
         self._panel.screens.checking()
-        found = await self._pins.check(flat, digits)
+        found = await self.pins.check(flat, digits)
         if found is None:
             self.limits.failed(flat)
         else:
@@ -100,10 +100,10 @@ class Entry:
         self._admit("pin", resident, resident is not None, seen, duress=duress)
 
     def _visitor(self, flat: str, found, seen: dict) -> None:
-        rights = self._pins.rights(found.visit)
+        rights = self.pins.rights(found.visit)
 
         def spend():
-            self._pins.spend(flat, found.visit)
+            self.pins.spend(flat, found.visit)
 
         self._admit("pin", None, True, seen, rights=rights, spent=found.spent, before=spend, what="visitor")
 

@@ -183,6 +183,7 @@ def test_a_duress_pin_opens_and_is_noted(house: House) -> None:
     usual = credentials.set_pin(house.site, house.panel, house.ann)
     forced = credentials.set_pin(house.site, house.panel, house.ann, duress=True)
     assert house.types(f"301#{usual}#")
+    assert 0 < panels.status(house.panel)["pin_ms"] < 300
     assert ("door_alarm", "duress") not in house.log()
     assert house.types(f"301#{forced}#")
     assert ("door_alarm", "duress") in house.log()

@@ -1,10 +1,12 @@
 """The PN532 driver against a software chip, over each of its buses: cards come and go, frames are lost, chips hang."""
 
 from firmware.base.errors import HalError
+from firmware.credentials.nfc import CardReader
 from firmware.hal.drivers import pn532_frames as frames
 from firmware.hal.drivers.pn532 import Pn532
 from firmware.hal.drivers.pn532_buses import I2cBus, SpiBus, UartBus
 from host_tools.sim.pn532 import Chip, I2cFace, SpiFace, UartFace
+from tests.firmware import test_nfc as virtual
 
 UID = bytes.fromhex("04DE5F1EACC040")
 APDU = bytes.fromhex("00A4040007D276000085010100")
@@ -258,3 +260,56 @@ def test_a_card_that_lay_there_before_the_panel_restarted_is_found():
     assert bench.look() == UID
     bench.reader = Pn532(UartBus(bench.face), None, bench.sleep, lambda: bench.now)
     assert bench.look() == UID
+
+
+class Wallet(virtual.Card):
+    """A genuine card in the chip's field; `delay_ms` for each exchange, gone after `exchanges`."""
+
+    def __init__(self, bench, delay_ms=10, exchanges=99):
+        super().__init__()
+        self.bench, self.delay_ms, self.exchanges = bench, delay_ms, exchanges
+
+    def enter_field(self):
+        pass
+
+    def transceive(self, apdu):
+        self.bench.now += self.delay_ms
+        self.exchanges -= 1
+        if not self.exchanges:
+            self.bench.chip.card = None
+        return super().transceive(apdu)
+
+
+def judged(bench, card):
+    """What the panel's card reader makes of `card`, over driver and chip."""
+    bench.chip.card = card
+    cards = CardReader(
+        bench.reader, lambda uid: bytearray(virtual.KEY), lambda n: virtual.RANDOM_A[:n], lambda: bench.now
+    )
+    for _ in range(6):
+        bench.now += 50
+        event = cards.poll(bench.now)
+        if event:
+            return event
+    return None
+
+
+def test_a_card_opens_through_every_bus():
+    for bus in BUSES:
+        bench = Bench(bus)
+        assert judged(bench, Wallet(bench)) == ("card", UID), bus
+
+
+def test_a_card_taken_away_between_two_exchanges_may_come_again():
+    for bus in BUSES:
+        bench = Bench(bus)
+        for exchanges in (1, 2, 3):
+            assert judged(bench, Wallet(bench, exchanges=exchanges)) == ("card_refused", "card_removed", UID)
+            assert judged(bench, Wallet(bench)) == ("card", UID), bus
+
+
+def test_a_relay_is_too_slow_and_a_dead_one_runs_out_of_time():
+    for bus in BUSES:
+        bench = Bench(bus)
+        assert judged(bench, Wallet(bench, delay_ms=90)) == ("card_refused", "too_slow", UID), bus
+        assert judged(bench, Wallet(bench, delay_ms=40)) == ("card", UID), bus
