@@ -17,7 +17,7 @@ CORES3 = (
     (_AW9523, 0x04, 0b00011000),  # port 0: outputs but 3 and 4
     (_AW9523, 0x05, 0b00001100),  # port 1: outputs but 2 and 3
     (_AW9523, 0x11, 0b00010000),  # port 0 push-pull
-    (_AW9523, 0x02, 0b00000101),  # touch and amplifier out of reset
+    (_AW9523, 0x02, 0b00000111),  # touch and amplifier out of reset, 5 V to the ports
     (_AW9523, 0x03, 0b10000000),  # 5 V boost on, screen and camera in reset
     (_AW9523, 0x03, 0b10000011),  # screen and camera out of reset
 )
