@@ -56,13 +56,17 @@ def machine():
     return _loaded[0]
 
 
-def _load_machine():
-    implementation = sys.implementation
+def has_vector_unit(implementation) -> bool:
+    """Is sys.implementation that of an ESP32-S3 which loads machine code?"""
     architecture = (getattr(implementation, "_mpy", 0) >> 10) & 15
-    if architecture != _XTENSAWIN or "ESP32S3" not in getattr(implementation, "_machine", ""):
+    return architecture == _XTENSAWIN and "ESP32S3" in getattr(implementation, "_machine", "")
+
+
+def _load_machine():
+    if not has_vector_unit(sys.implementation):
         return None
     try:
-        from firmware.nn.s3 import machine as routines
+        from firmware.nn.s3 import routines
     except (ImportError, ValueError):
         return None
     return routines

@@ -1,4 +1,4 @@
-"""`python -m host_tools.xtensa_asm.build`: firmware/nn/s3/*.s to firmware/nn/s3/machine.mpy. With --check, only says
+"""`python -m host_tools.xtensa_asm.build`: firmware/nn/s3/*.s to firmware/nn/s3/routines.mpy. With --check, only says
 whether that file is what its sources make."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from host_tools.xtensa_asm.mpy import write_mpy
 
 SOURCES = Path(__file__).resolve().parents[2] / "firmware" / "nn" / "s3"
 PRELUDE = "common.s"
-OUTPUT = "machine.mpy"
+OUTPUT = "routines.mpy"
 
 
 def routines(folder: Path = SOURCES) -> dict[str, bytes]:
@@ -30,7 +30,7 @@ def routines(folder: Path = SOURCES) -> dict[str, bytes]:
 
 
 def build(folder: Path = SOURCES) -> bytes:
-    return write_mpy("machine.py", routines(folder))
+    return write_mpy("routines.py", routines(folder))
 
 
 def main() -> int:

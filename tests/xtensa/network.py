@@ -16,7 +16,7 @@ from tests.xtensa.sim.cpu import Cpu
 from tests.xtensa.sim.memory import Fault, Memory
 
 ROOT = Path(__file__).resolve().parents[2]
-MACHINE = ROOT / "firmware" / "nn" / "s3" / "machine.mpy"
+MACHINE = ROOT / "firmware" / "nn" / "s3" / "routines.mpy"
 CALL_OVERHEAD = 1700  # instructions from MicroPython into a kernel and back (measured, shared/pie/README.md)
 _GENERAL = {"conv3x3": "window3x3", "dw3x3": "window3x3", "avgpool": "avgpool"}
 

@@ -1,4 +1,4 @@
-"""firmware/nn/s3/machine.mpy: up to date, and a file that MicroPython takes apart as meant."""
+"""firmware/nn/s3/routines.mpy: up to date, and a file that MicroPython takes apart as meant."""
 
 import struct
 import subprocess
@@ -68,9 +68,9 @@ def test_micropython_loads_such_a_file_and_calls_its_functions(tmp_path: Path) -
 
 
 def test_another_processor_refuses_it(tmp_path: Path) -> None:
-    path = tmp_path / "machine.mpy"
+    path = tmp_path / "routines.mpy"
     path.write_bytes(MACHINE.read_bytes())
-    done = imported(path, "import machine")
+    done = imported(path, "import routines")
     assert "ValueError: incompatible .mpy" in done.stdout + done.stderr
 
 

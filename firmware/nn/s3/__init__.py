@@ -1,4 +1,4 @@
-"""Kernels for the ESP32-S3's vector unit: machine code in machine.mpy, made from the *.s beside it by
+"""Kernels for the ESP32-S3's vector unit: machine code in routines.mpy, made from the *.s beside it by
 `python -m host_tools.xtensa_asm.build`. The interface stands in firmware/nn/kernels.py.
 
 Activations are kept as int8. The accumulator QACC holds 20 bits a lane; prepare.py finds out, from an operator's

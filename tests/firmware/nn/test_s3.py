@@ -36,6 +36,18 @@ def test_a_pc_has_no_vector_unit():
     assert kernels.best().__name__ == "firmware.nn.kernels_viper"
 
 
+class _Implementation:
+    def __init__(self, architecture: int, machine: str):
+        self._mpy, self._machine = 6 | 3 << 8 | architecture << 10, machine
+
+
+def test_an_esp32s3_is_told_from_its_relatives():
+    assert kernels.has_vector_unit(_Implementation(10, "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3"))
+    assert not kernels.has_vector_unit(_Implementation(10, "Generic ESP32 module with ESP32"))
+    assert not kernels.has_vector_unit(_Implementation(0, "Generic ESP32S3 module with ESP32S3"))
+    assert not kernels.has_vector_unit(object())
+
+
 def test_buffers_are_handed_over_as_addresses():
     machine = Machine()
     kernel_set = Kernels(machine)
