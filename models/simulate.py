@@ -120,8 +120,4 @@ def _unpack(op_name: str, weights: np.ndarray) -> tuple[str, np.ndarray]:
         return "fc", weights.T
     if op_name != "CONV_2D":
         raise GraphError(f"{op_name} is no operator of the panel's")
-    return (
-        ("conv1x1", weights[:, 0, 0].T)
-        if weights.shape[1] == 1
-        else ("conv3x3", weights.transpose(1, 2, 3, 0))
-    )
+    return ("conv1x1", weights[:, 0, 0].T) if weights.shape[1] == 1 else ("conv3x3", weights.transpose(1, 2, 3, 0))

@@ -38,9 +38,7 @@ def collins() -> Image.Image:
     return Image.fromarray(data.astronaut()).convert("L")
 
 
-def aligned(
-    picture: Image.Image, points: list[tuple[int, int]], turn: float = 0.0, size: float = 1.0
-) -> np.ndarray:
+def aligned(picture: Image.Image, points: list[tuple[int, int]], turn: float = 0.0, size: float = 1.0) -> np.ndarray:
     """The 112x112 face by the least-squares similarity, then turned (radians) and scaled about its middle."""
     target = np.array(TEMPLATE) @ [1, 1j]
     target = (target - (56 + 56j)) * size * np.exp(1j * turn) + 56 + 56j
@@ -49,9 +47,7 @@ def aligned(
     a = (np.conj(centred) @ (source - source.mean())) / (np.conj(centred) @ centred)
     b = source.mean() - a * target.mean()
     matrix = (a.real, -a.imag, b.real, a.imag, a.real, b.imag)
-    return np.asarray(
-        picture.transform((112, 112), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    )
+    return np.asarray(picture.transform((112, 112), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
 
 
 def test_manifest_names_the_files_that_lie_here():
