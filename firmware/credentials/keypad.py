@@ -6,6 +6,7 @@
     ('flat', '301')             a flat was entered: a PIN may follow, the camera may look meanwhile
     ('pin', '301', bytearray)   flat and PIN; the buffer is the receiver's, who zeroes it
     ('refused', 'pin')          too few or too many digits: the field is empty again
+    ('withdraw',)               '*' with nothing typed: somebody wants a face deleted; flat and PIN may follow
     ('cancel',)                 given up with '*' on an empty field
     ('timeout',)                given up by silence; a notice that is not answered is not accepted
     ('page', 1)                 of a notice, turned to with '8'
@@ -92,6 +93,9 @@ class KeypadEntry:
                 return
             self._flat += key
         elif self._state == _IDLE:
+            if key == "*":
+                self._state = _FLAT
+                events.append(("withdraw",))
             return
         elif key == "#" and self._flat:
             self._state = _PIN

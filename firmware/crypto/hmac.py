@@ -37,6 +37,16 @@ def hmac_sha256(key, *parts) -> bytes:
     return _hash(outer, (_hash(inner, parts),))
 
 
+class Keyed:
+    """HMAC-SHA256 under a key that is used often: its two blocks are made once."""
+
+    def __init__(self, key):
+        self._inner, self._outer = _pads(key)
+
+    def mac(self, *parts) -> bytes:
+        return _hash(self._outer, (_hash(self._inner, parts),))
+
+
 def constant_time_eq(a, b) -> bool:
     """Equality whose time depends on the length alone."""
     if len(a) != len(b):

@@ -1,7 +1,10 @@
 """Consent asked and answered at the panel itself: the notice on the screen, the resident's key as the answer."""
 
+from firmware.base.errors import EraseFailed
+from firmware.base.log import log
 from firmware.base.ticks import ticks_ms
 from firmware.services.residents import DECLINED, GIVEN
+from firmware.services.withdrawal import wipe
 
 
 class ConsentDesk:
@@ -20,6 +23,7 @@ class ConsentDesk:
     def ask(self, handle: bytes, consent_id: bytes, notice_hash: bytes, title: str, lines: list) -> None:
         panel = self._panel
         panel.face.stop()
+        panel.selfservice.cancel()
         panel.entry.keep_screen()
         self._asked = (handle, consent_id, notice_hash)
         self._title = title
@@ -39,8 +43,12 @@ class ConsentDesk:
         panel.vault.append("consent_given" if accepted else "consent_declined", handle)
         if accepted:
             panel.screens.consent_recorded()
-        else:
-            panel.screens.consent_declined()
+            return
+        panel.screens.consent_declined()
+        try:
+            wipe(panel, handle, "notice")  # a face stored under the notice before this one
+        except EraseFailed as error:  # it matches no more; the host hears that it is not certainly gone
+            log("vault", str(error))
 
     def unanswered(self) -> None:
         self._close()

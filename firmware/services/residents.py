@@ -11,7 +11,8 @@ import struct
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.compat import const
-from firmware.base.errors import BadRequest, NotFound, Refused, VaultCorrupt
+from firmware.base.errors import BadRequest, EraseFailed, NotFound, Refused, VaultCorrupt
+from firmware.base.log import log
 from firmware.crypto.hmac import zero
 
 _FLAT = const(1)  # ASCII digits
@@ -32,6 +33,7 @@ ASKED = const(1)
 GIVEN = const(2)
 DECLINED = const(3)
 WITHDRAWN = const(4)
+ENDED = {DECLINED: "notice", WITHDRAWN: "withdrawn"}  # why a face goes with its consent
 
 
 class Consent:
@@ -208,8 +210,10 @@ class Residents:
 
     def drop(self, handle: bytes) -> None:
         self.get(handle)
-        self._vault.drop_resident(handle)
-        del self._by_handle[handle]
+        try:
+            self._vault.drop_resident(handle)
+        finally:  # also when the block resists: nobody enters by it any more
+            self.forget(handle)
 
     def pin_verifiers(self, flat: str) -> list:
         """(resident, duress, (salt, iterations, hash)) of every PIN of the flat; the caller zeroes salts and hashes.
@@ -270,6 +274,8 @@ class Residents:
         blob = _build(items)
         try:
             self._vault.put_resident(handle, blob)
+        except EraseFailed as error:  # stored; the record it replaces is out of use, and its block quarantined
+            log("vault", str(error))
         finally:
             zero(blob)
         self._by_handle[handle] = Resident(handle, items)

@@ -30,7 +30,7 @@ import struct
 
 from firmware.base.compat import const
 from firmware.base.errors import BadRequest, HalError, VaultFull
-from firmware.crypto.hmac import constant_time_eq, hmac_sha256
+from firmware.crypto.hmac import Keyed, constant_time_eq
 from firmware.vault.chain import BODY_BYTES, CARRIED, KINDS, RECEIPT_DUE, START, Entry, build, link
 from firmware.vault.layout import NO_HANDLE
 
@@ -69,7 +69,7 @@ class Audit:
     def __init__(self, blocks, places, key, clock, counters):
         self._blocks = blocks
         self._places = places
-        self._key = key
+        self._mac = Keyed(key).mac
         self._clock = clock
         self._counters = counters
         self._place = places[-1]  # so that the first generation begins in places[0]
@@ -233,7 +233,7 @@ class Audit:
         body = build(code, source, reason, record_type, block, flags, *rest)
         head = link(self._head, body)
         data = body + head
-        data += hmac_sha256(self._key, data)[: _ENTRY_BYTES - _MAC_AT]
+        data += self._mac(data)[: _ENTRY_BYTES - _MAC_AT]
         while True:
             slot = self._slot
             self._slot += 1
@@ -271,7 +271,7 @@ class Audit:
 
     def _begin(self, place: int) -> None:
         head = struct.pack(_HEAD, _MAGIC, _VERSION, self._generation + 1, self.next_sequence, self._head)
-        self._blocks.program(place, head + hmac_sha256(self._key, head)[:8])
+        self._blocks.program(place, head + self._mac(head)[:8])
         self._generation += 1
         self._place = place
         self._slot = 0
@@ -336,7 +336,7 @@ class Audit:
         for place in self._places:
             data = self._blocks.read(place, _HEAD_BYTES)
             whole = data[:4] == _MAGIC and data[4] == _VERSION
-            if whole and constant_time_eq(hmac_sha256(self._key, data[:_HEAD_SIGNED])[:8], data[_HEAD_SIGNED:]):
+            if whole and constant_time_eq(self._mac(data[:_HEAD_SIGNED])[:8], data[_HEAD_SIGNED:]):
                 found.append(Head(place, data))
         return sorted(found, key=lambda head: head.generation)
 
@@ -377,7 +377,7 @@ class Audit:
             self._blocks.read_into(head.place, data, _HEAD_BYTES + slot * _ENTRY_BYTES)
             if data == _FREE:
                 continue
-            if constant_time_eq(hmac_sha256(self._key, data[:_MAC_AT])[: _ENTRY_BYTES - _MAC_AT], data[_MAC_AT:]):
+            if constant_time_eq(self._mac(data[:_MAC_AT])[: _ENTRY_BYTES - _MAC_AT], data[_MAC_AT:]):
                 yield slot, Entry(data[:BODY_BYTES], bytes(data[BODY_BYTES:_MAC_AT]), head.place)
             else:
                 yield slot, None

@@ -65,7 +65,14 @@ def test_the_star_clears_then_gives_up():
     assert story.type("246813#")[0][2] == b"246813"
     assert story.type("301#*") == [("flat", "301"), ("cancel",)]
     assert story.type("3**") == [("cancel",)]
-    assert story.type("*#*#") == []
+    assert story.type("*#*#") == [("withdraw",), ("cancel",)]
+
+
+def test_the_star_on_an_empty_keypad_begins_a_withdrawal():
+    story = Story()
+    assert story.type("*301#246813#")[:2] == [("withdraw",), ("flat", "301")]
+    assert story.type("*") == [("withdraw",)]
+    assert story.wait(ENTRY_TIMEOUT_MS) == [("timeout",)]
 
 
 def test_silence_gives_up_and_wipes():

@@ -86,6 +86,10 @@ def test_a_block_can_refuse_to_erase_silently_or_loudly():
     faults.stuck.add(0)
     flash.erase(0)
     assert _read(flash, 0, 1) == b"\x00"
+    faults.weak.add(2)
+    flash.program(2, b"\x00\x00")
+    flash.erase(2)
+    assert _read(flash, 2, 3) == b"\x55\x55\xff"
     faults.failing.add(1)
     assert refused(HalError, flash.erase, 1)
     flash.close()

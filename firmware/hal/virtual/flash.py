@@ -27,6 +27,7 @@ class Faults:
                 are 1 here. None: it changes nothing.
     stuck       blocks that ignore an erase silently
     failing     blocks whose erase raises HalError
+    weak        blocks whose erase silently leaves bits behind: those that are 0 in torn(n), or every other one
     operations  how many were done
     """
 
@@ -35,6 +36,7 @@ class Faults:
         self.torn = None
         self.stuck = set()
         self.failing = set()
+        self.weak = set()
         self.operations = 0
 
     def restore(self) -> None:
@@ -79,12 +81,13 @@ class FileFlash:
 
     def erase(self, block: int) -> None:
         if self._cut():
-            old = bytearray(_BLOCK)
-            self.read(block, old)
-            self._tear(block, 0, old, b"\xff" * _BLOCK)
+            self._tear(block, 0, self._content(block), b"\xff" * _BLOCK)
         if block in self.faults.failing:
             raise HalError("the flash reports an erase error")
-        if block not in self.faults.stuck:
+        if block in self.faults.weak:
+            mask = self.faults.torn(_BLOCK) if self.faults.torn else b"\x55" * _BLOCK
+            self._write(block, 0, _mixed(self._content(block), b"\xff" * _BLOCK, mask))
+        elif block not in self.faults.stuck:
             self._write(block, 0, b"\xff" * _BLOCK)
 
     def close(self) -> None:
@@ -98,12 +101,13 @@ class FileFlash:
 
     def _tear(self, block: int, offset: int, old, new) -> None:
         if self.faults.torn:
-            mask = self.faults.torn(len(old))
-            changed = bytearray(len(old))
-            for i in range(len(old)):
-                changed[i] = old[i] ^ ((old[i] ^ new[i]) & mask[i])
-            self._write(block, offset, changed)
+            self._write(block, offset, _mixed(old, new, self.faults.torn(len(old))))
         raise PowerCut()
+
+    def _content(self, block: int) -> bytearray:
+        content = bytearray(_BLOCK)
+        self.read(block, content)
+        return content
 
     def _seek(self, block: int, length: int, offset: int) -> None:
         if not 0 <= block < self.block_count or offset < 0 or offset + length > _BLOCK:
@@ -119,6 +123,12 @@ class FileFlash:
 def _and(old, data) -> bytes:
     value = int.from_bytes(bytes(old), "little") & int.from_bytes(bytes(data), "little")
     return value.to_bytes(len(old), "little")
+
+
+def _mixed(old, new, mask) -> bytes:
+    """`old`, with the bits of `new` where `mask` has ones."""
+    was, becomes, taken = (int.from_bytes(bytes(part), "little") for part in (old, new, mask))
+    return (was ^ ((was ^ becomes) & taken)).to_bytes(len(old), "little")
 
 
 def _open(path: str, wanted: int):
