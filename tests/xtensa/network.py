@@ -39,9 +39,9 @@ def micropython() -> str:
     return os.environ.get("MENSHEN_MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
 
 
-def run_micropython(script: str, *arguments: str) -> None:
+def run_micropython(script: str, *arguments: str, interpreter: str = "") -> None:
     done = subprocess.run(
-        [micropython(), "-X", "heapsize=32M", str(ROOT / "tests" / "xtensa" / script), *arguments],
+        [interpreter or micropython(), "-X", "heapsize=32M", str(ROOT / "tests" / "xtensa" / script), *arguments],
         env=dict(os.environ, MICROPYPATH=f"{ROOT}:.frozen"),
         capture_output=True,
         text=True,

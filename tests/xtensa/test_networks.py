@@ -10,11 +10,11 @@ import pytest
 
 from firmware.nn.pack import Pack
 from models.pack import write_pack
-from tests.xtensa.network import ROOT, Network, Step, micropython
+from tests.xtensa.network import ROOT, Network, Step, micropython, run_micropython
 
 sys.path.insert(0, str(ROOT / "tests" / "models"))
 import nn_graphs
-from nn_panel import run_panel
+from nn_panel import interpreters, run_panel
 
 GOLDEN = ROOT / "tests" / "golden" / "nn"
 GRAPHS = {f"mixed{seed}": nn_graphs.mixed(seed) for seed in range(6)}
@@ -74,6 +74,21 @@ def test_shipped_networks(name: str, limit: int, tmp_path: Path) -> None:
     steps = compare(pack, pixels, run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper"))
     assert not [step.kind for step in steps if "general" in step.kind]
     assert sum(step.total for step in steps) <= len(pixels) * limit // 2
+
+
+@pytest.mark.parametrize("name", ["detector", "embedder", "mixed", "saturating"])
+def test_weights_are_prepared_alike_where_words_have_32_bits(name: str, tmp_path: Path) -> None:
+    narrow = interpreters()[1:]
+    if not narrow:
+        pytest.skip("no 32-bit MicroPython: set MENSHEN_MP32")
+    shipped = ROOT / "models" / name / f"{name}.pack"
+    pack = tmp_path / "in.pack"
+    pack.write_bytes(shipped.read_bytes() if shipped.exists() else write_pack(GRAPHS.get(name, GRAPHS["mixed1"])))
+    for interpreter in (micropython(), *narrow):
+        out = tmp_path / f"out{interpreter == micropython():d}"
+        run_micropython("panel_open.py", str(pack), str(out), interpreter=interpreter)
+    for suffix in (".pack", ".json"):
+        assert (tmp_path / f"out0{suffix}").read_bytes() == (tmp_path / f"out1{suffix}").read_bytes()
 
 
 def marks(network: Network) -> list[bool]:
