@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test lint bench setup lock clean
+.PHONY: demo test faults lint bench setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -13,6 +13,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Power cuts at every operation of the vault's flash, and thousands of random histories; at most 5 minutes.
+faults: $(READY)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
