@@ -46,6 +46,7 @@ def card(
     file: Annotated[
         Path | None, typer.Argument(help="A virtual card's file; a factory's new card is made where there is none.")
     ] = None,
+    desfire: Annotated[bool, typer.Option("--desfire", help="The new virtual card is a DESFire EV3.")] = False,
     reader: Annotated[str | None, typer.Option(metavar="PORT", help="A PN532 on this computer's serial port.")] = None,
     at_panel: Annotated[bool, typer.Option("--at-panel", help="Hold the card to the panel's own reader.")] = False,
     uid: Annotated[str | None, typer.Option(help="A card personalised before, for one more panel.")] = None,
@@ -69,7 +70,7 @@ def card(
             done = _required(_uid(uid_only))
             credentials.admit_uid(opened, door, who, done)
         else:
-            with _reader(door, file, reader) as held:
+            with _reader(door, file, desfire, reader) as held:
                 done = credentials.personalise_card(opened, door, who, held)
     data = {"handle": who.handle.hex(), "uid": done.hex(), "file": str(file) if file else None}
     where = f" in {file}" if file else ""
@@ -166,9 +167,9 @@ def _chosen() -> str:
     return sys.stdin.readline().strip()
 
 
-def _reader(door: Panel, file: Path | None, port: str | None) -> AbstractContextManager[readers.Reader]:
+def _reader(door: Panel, file: Path | None, desfire: bool, port: str | None) -> AbstractContextManager[readers.Reader]:
     if file is not None:
-        return readers.card_file(file)
+        return readers.card_file(file, desfire=desfire)
     print("Hold the card to the reader.", file=sys.stderr)
     return readers.serial_reader(port) if port is not None else readers.panel_reader(door)
 

@@ -8,11 +8,12 @@ from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.app import Panel
 from firmware.base.ticks import ticks_ms
+from firmware.credentials.pin import ITERATIONS
 from firmware.crypto.hmac import pbkdf2_sha256
 from tests.firmware.vault_house import House
 
 SALT = b"flat 301's salt."
-COUNT = 1000
+COUNT = ITERATIONS
 
 
 class Recorder:

@@ -1,6 +1,6 @@
 """Failures cost time, never the door: growing delays, counted apart for each kind of credential."""
 
-from firmware.access.lockout import FACE, FRESH, PIN, Attempts, failed, restored, wait_s
+from firmware.access.lockout import FACE, FRESH, PANEL, PIN, Attempts, failed, restored, wait_s
 
 
 def after(failures: int, rule, now: int = 0) -> tuple:
@@ -23,7 +23,7 @@ def test_five_faces_then_a_minute():
 
 
 def test_delays_never_shrink_while_failures_go_on():
-    for rule in (FACE, PIN):
+    for rule in (FACE, PIN, PANEL):
         waits = [wait_s(*after(failures, rule)) for failures in range(1, 300)]
         assert waits == sorted(waits)
         assert waits[-1] == rule.delays[-1]
@@ -36,6 +36,11 @@ def test_the_tenth_wrong_pin_costs_an_hour():
     assert wait_s(*after(10, PIN)) == 3600
     _, elapsed = after(10 + 24, PIN)
     assert elapsed >= 23 * 3600, "no more than 24 guesses a day"
+
+
+def test_the_panel_as_a_whole_forgives_a_busy_day_and_slows_an_attack():
+    assert wait_s(*after(20, PANEL)) == 0
+    assert wait_s(*after(30, PANEL)) == PANEL.delays[-1] == 120, "no more than 720 guesses a day, over all flats"
 
 
 def test_quiet_time_forgets():

@@ -28,6 +28,9 @@ def test_a_card_has_one_place(menshen: Menshen, blank: Path) -> None:
     made = menshen("credential", "card", "Ann", str(blank), "--json").json
     assert made["uid"] == Card.load(blank).uid.hex()
     assert menshen("credential", "card", "Ann", "--uid", made["uid"]).code == 0, "known already: done again"
+    other = blank.with_name("desfire.json")
+    assert menshen("credential", "card", "Ann", str(other), "--desfire").code == 0
+    assert Card.load(other).kind == "desfire"
 
 
 def test_a_lost_card_asks_for_its_name(menshen: Menshen, blank: Path) -> None:
