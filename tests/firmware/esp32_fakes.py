@@ -421,12 +421,10 @@ def install(camera=True) -> Chip:
 class _Micropython:
     def __init__(self, real):
         self._real = real._real if isinstance(real, _Micropython) else real
+        self.kbd_intr = lambda code: chip.kbd_intr.append(code)
 
     def __getattr__(self, name):
         return getattr(self._real, name)
-
-    def kbd_intr(self, code):
-        chip.kbd_intr.append(code)
 
 
 def wait_ms(ms: int) -> None:

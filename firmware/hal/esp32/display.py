@@ -95,7 +95,7 @@ class St7789(NoScreen):
         chunk = memoryview(self._rows)[: 180 * 2]
         for row in range(0, _HEIGHT, 4):
             for upper, lower in ((row, row), (row + 1, row + 2), (row + 3, row + 3)):
-                _fit(self._buf, chunk, self._colours, upper * _ROW << 16 | lower * _ROW)
+                _fit(self._buf, chunk, self._colours, upper << 9 | lower)
                 self._spi.write(chunk)
 
     def _start(self, madctl: int, inverted: bool) -> None:
@@ -197,7 +197,7 @@ def _expand(source: ptr8, out: ptr8, colours: ptr8, start: int, count: int):  # 
 
 @micropython.viper
 def _fit(source: ptr8, out: ptr8, colours: ptr16, rows: int):  # noqa: F821
-    upper, lower = rows >> 16, rows & 0xFFFF
+    upper, lower = (rows >> 9) * 120, (rows & 511) * 120
     at = 0
     for i in range(0, 120, 2):
         a, b = source[upper + i], source[lower + i]
