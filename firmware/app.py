@@ -37,7 +37,7 @@ from firmware.services.events import Events
 from firmware.services.face import FaceWay
 from firmware.services.parity import Parity
 from firmware.services.refusals import Refusals
-from firmware.services.residents import Residents
+from firmware.services.residents import ASKED, ENDED, GIVEN, Residents
 from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
 from firmware.services.supervise import LENGTHY, ROUND_MS, Supervisor
@@ -146,8 +146,9 @@ class Panel:
             return
         try:
             consent = self.residents.get(handle).consent if self.residents.knows(handle) else None
-            if consent is None or not consent.covers(meta.consent_id, meta.notice_hash):
-                self._wipe_and_go_on(handle, "withdrawn" if consent else "removed")
+            # A question about a changed notice does not end the consent that the face was stored under; a no does.
+            if consent is None or consent.state not in (ASKED, GIVEN):
+                self._wipe_and_go_on(handle, ENDED.get(consent.state, "withdrawn") if consent else "removed")
             elif self.gallery is not None and meta.model_id == self.gallery.model_id:
                 self.gallery.add(handle, meta.model_id, templates)
             else:

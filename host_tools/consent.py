@@ -111,7 +111,7 @@ def refresh(site: Site, panel: Panel, resident: Resident) -> Consent:
     answer = panel.request("consent_state", handle=resident.handle)
     if answer.get("consent_id") != consent.consent_id or answer["state"] in (consent.state, "none"):
         return consent
-    if answer["state"] == "withdrawn":
+    if answer["state"] in ("withdrawn", "declined"):  # a no to a changed notice ends what was agreed to before
         receipts.collect(site, panel)
     return _decided(site, panel, resident, answer["state"], answer.get("time") or site.now())
 
@@ -194,6 +194,10 @@ def _decided(site: Site, panel: Panel, resident: Resident, state: str, when: int
                 (when, panel.panel_id, resident.handle),
             )
         else:
+            db.execute(
+                "UPDATE consents SET state = 'expired' WHERE panel_id = ? AND handle = ? AND state = 'given'",
+                (panel.panel_id, resident.handle),
+            )
             db.execute(
                 "UPDATE consents SET state = ?, decided = ? WHERE consent_id = ?",
                 (state, when, consent.consent_id),

@@ -14,6 +14,7 @@ from firmware.base.errors import MenshenError
 from firmware.vault import receipt as format_
 from host_tools.errors import ReceiptInvalid, RefusedByPanel
 from host_tools.site import Panel, Site, deadlines
+from host_tools.site.tombstones import Tombstone
 
 _PAGE = 5
 
@@ -87,6 +88,8 @@ def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) ->
                 "CASE WHEN sequence > 0 THEN sequence <= ? ELSE enrolled <= ? END",
                 (panel.panel_id, info.handle, info.counter, site.now() if handle else info.time),
             )
+    if fresh and handle is None and info.reason != "replaced":
+        site.bury(Tombstone("face", info.handle, panel.panel_id, info.time, info.counter, info.reason))
     if fresh and handle is None and info.reason == "withdrawn":
         _withdrawn_there(site, panel, info, data)
     return info

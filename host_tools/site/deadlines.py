@@ -119,10 +119,7 @@ def done_by_resident(
             (when, handle, panel_id, current),
         ).fetchall()
     latest = max([when, *(row["asked"] for row in rows)])
-    site.bury(
-        Tombstone("face", handle, panel_id, when, sequence, "withdrawal"),
-        Tombstone("consent", handle, panel_id, latest, sequence, "withdrawal"),
-    )
+    site.bury(Tombstone("consent", handle, panel_id, latest, sequence, "withdrawal"))
     site.note("withdrawn_at_the_panel", handle, panel_id)
 
 
