@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +16,6 @@ from host_tools.site import Site
 from host_tools.site.site import default_path
 
 app = typer.Typer(help="Backup, restore, approvers and retention.", no_args_is_help=True)
-
-Secret = "MENSHEN_PASSPHRASE"
 
 
 @app.command()
@@ -106,9 +103,7 @@ def approved(site: Site, names: list[str], what: str, word: str, yes: bool) -> a
 
 
 def secret(what: str, again: bool = False) -> str:
-    """Typed unseen on a terminal; elsewhere a line of stdin, or the environment's."""
-    if Secret in os.environ:
-        return os.environ[Secret]
+    """Typed unseen on a terminal; elsewhere a line of stdin."""
     if sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, confirmation_prompt=again, err=True))
     line = sys.stdin.readline().strip()

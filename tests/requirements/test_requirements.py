@@ -97,6 +97,21 @@ def test_req_02_a_changed_notice_asks_again_and_who_does_not_renew_is_erased(hou
         db.execute("DELETE FROM notices")
 
 
+def test_req_02_a_question_ends_nothing_and_a_no_erases_at_once(house: House) -> None:
+    ivy, changed = house.resident_with_face("Ivy"), new_notice(3, house.folder)
+    before = house.faces()
+    consent.ask(house.site, house.panel, ivy, changed)
+    house.power_off()
+    house.power_on()
+    assert house.faces() == before  # asked, but not answered: the consent before it stands
+    consent.ask(house.site, house.panel, ivy, changed)
+    house.sim.press("*")
+    _until(lambda: consent.refresh(house.site, house.panel, ivy).state == "declined")
+    assert house.faces() == before - 1
+    kept = [receipts.read(kept.data).reason for kept in house.site.receipts() if kept.handle == ivy.handle]
+    assert kept == ["notice"] and "given" not in [given.state for given in house.site.consents(ivy)]
+
+
 def _standing(house: House, resident: object) -> tuple[object, bytes]:
     return enrol._standing(house.site, house.panel, resident, False), house.model_id
 
