@@ -59,7 +59,7 @@ class Door:
         released = any(entry["released"] and entry["time"] >= since for entry in self._sim.lock_log())
         attempt = Attempt(caption, released, self._sim.screen())
         self._sim.show(None)
-        self._sim.press("**")
+        self._sim.press("*")
         return attempt
 
     def _next_event(self) -> int:
