@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from host_tools.cli.common import Json, Yes, confirm, result, talk, waiting
-from host_tools.cli.image import Board, Provision, Stock
+from host_tools.cli.image import Board, Provision, Stock, cautions
 
 
 def flash(
@@ -32,6 +32,7 @@ def flash(
 
     with waiting("Compiling the firmware"):
         image = build(board, micropython, provision)
+    cautions(image)
     with _progress() as progress:
         done = library.flash(
             image,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from host_tools.cli.common import Json, listing, result, waiting
+from host_tools.cli.common import Json, listing, result, talk, waiting
 from host_tools.errors import Usage
+
+if TYPE_CHECKING:
+    from host_tools.image.build import FlashImage
 
 app = typer.Typer(help="Build flash images and look into them.", no_args_is_help=True)
 
@@ -36,6 +39,7 @@ def build(
 
     with waiting("Compiling the firmware"):
         image = library.build(board, micropython, provision)
+    cautions(image)
     whole = image.whole()
     _write(out, whole)
     data = {
@@ -43,12 +47,18 @@ def build(
         "bytes": len(whole),
         "board": board,
         "micropython": image.stock.description(),
+        "cautions": image.cautions(),
         "parts": [{"name": name, "offset": at, "bytes": len(content)} for name, at, content in image.parts],
     }
     sentence = (
         f"{out}: {len(whole) // 1024} KB for {image.board.title}, with {data['micropython']}. Write it at offset 0."
     )
     result(json, data, sentence)
+
+
+def cautions(image: FlashImage) -> None:
+    for sentence in image.cautions():
+        talk(f"Caution: {sentence}")
 
 
 @app.command()

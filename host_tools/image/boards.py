@@ -19,6 +19,7 @@ class BoardInfo:
     title: str
     flash_mb: int
     psram: str
+    has_sensor: bool
     layout: list[Partition]
 
     @property
@@ -44,9 +45,10 @@ def load(name: str) -> BoardInfo:
     if name not in chip_boards():
         raise Usage(f"There is no board {name!r} to flash. Boards: {', '.join(chip_boards())}.")
     manifest = constants(_folder(name) / "manifest.py")
+    has_sensor = "CAMERA" in constants(_folder(name) / "board.py")
     layout = partitions.read_csv(_folder(name) / "partitions.csv")
     partitions.check(layout, partitions.flash_bytes(manifest["FLASH_MB"]))
-    return BoardInfo(name, manifest["TITLE"], manifest["FLASH_MB"], manifest["PSRAM"], layout)
+    return BoardInfo(name, manifest["TITLE"], manifest["FLASH_MB"], manifest["PSRAM"], has_sensor, layout)
 
 
 def constants(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from host_tools.image.tree import stage_vfs
 
 _NETWORK = ("ssid", "password", "ntp")
 _MAX_TEXT = 64
+_GENERIC = "Generic ESP32S3"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,24 @@ class FlashImage:
     board: BoardInfo
     stock: Stock
     parts: list[tuple[str, int, bytes]]
+
+    def cautions(self) -> list[str]:
+        """What will flash but not work as a person expects; sentences."""
+        found = []
+        machine = esp32.machine_name(self.stock.app)
+        octal = "Octal" in machine
+        if machine.startswith(_GENERIC) and octal != (self.board.psram == "octal"):
+            variant = "SPIRAM_OCT variant" if self.board.psram == "octal" else "plain variant, not SPIRAM_OCT"
+            found.append(
+                f"The image is for {machine!r}, but {self.board.title} has {self.board.psram} PSRAM: take the "
+                f"{variant}, or the firmware will not find its memory."
+            )
+        if self.board.has_sensor and not esp32.has_camera_module(self.stock.app):
+            found.append(
+                "The image has no camera module: the panel will open by card and PIN, but not by face. "
+                "Images with it are published by the micropython-camera-API project."
+            )
+        return found
 
     def whole(self) -> bytes:
         """Every byte of the flash up to the layout's end, for factory programming."""

@@ -7,6 +7,7 @@ boundary, and a SHA-256 over all before it.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,17 @@ def read_stock(path: Path) -> Stock:
     if app.chip_id != ESP32_S3:
         raise ImageError(f"The application in {name} is for the {app.chip}, its bootloader for the ESP32-S3.")
     return Stock(bootloader, app, table)
+
+
+def machine_name(app: Image) -> str:
+    """What the image calls its board in sys.implementation, such as "Generic ESP32S3 module with Octal-SPIRAM with
+    ESP32S3"; "" where that cannot be found."""
+    found = re.search(rb"([ -~]{4,80} with ESP32-?S3)\0", app.data)
+    return found[1].decode() if found else ""
+
+
+def has_camera_module(app: Image) -> bool:
+    return b"FrameSize\0" in app.data
 
 
 def describe_app(image: Image) -> str:

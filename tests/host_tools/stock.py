@@ -32,11 +32,12 @@ def image(segments: list[tuple[int, bytes]], chip: int = ESP32_S3, size_field: i
     return body + hashlib.sha256(body).digest() if digest else body
 
 
-def app(kilobytes: int = 96, chip: int = ESP32_S3, version: bytes = b"v1.28.0") -> bytes:
-    description = struct.pack("<II8x32s32s16s16s32s", 0xABCD5432, 0, version, b"micropython", b"12:00:00",
+def app(kilobytes: int = 96, chip: int = ESP32_S3, names: bytes = b"") -> bytes:
+    """`names`: strings that the application holds, such as its board's and its modules'."""
+    description = struct.pack("<II8x32s32s16s16s32s", 0xABCD5432, 0, b"v1.28.0", b"micropython", b"12:00:00",
                               b"Apr  1 2026", b"v5.5.1")  # fmt: skip
     noise = random.Random(1).randbytes
-    return image([(APP_ADDRESS, description + noise(kilobytes * 1024)), (IRAM, noise(8192))], chip)
+    return image([(APP_ADDRESS, description + noise(kilobytes * 1024) + names), (IRAM, noise(8192))], chip)
 
 
 def bootloader(chip: int = ESP32_S3) -> bytes:

@@ -29,6 +29,7 @@ def menshen(*words: str | Path, stdin: str = "") -> Result:
 def test_an_image_is_built_and_looked_into(release: Path, tmp_path: Path) -> None:
     out = tmp_path / "flash.bin"
     built = menshen("image", "build", "--board", BOARD, "--micropython", release, "--out", out, "--json")
+    assert "no camera module" in built.err and len(built.json["cautions"]) == 1
     assert built.code == 0 and built.json["bytes"] == out.stat().st_size == 8 << 20
     assert [part["name"] for part in built.json["parts"]] == ["bootloader", "partition table", "factory", "vfs"]
     shown = menshen("image", "inspect", out, "--files")

@@ -119,6 +119,25 @@ def test_an_application_too_large_for_its_slot_is_refused(tmp_path: Path) -> Non
     assert build("m5stack_cores3", path).stock.app.data == stock.app(kilobytes=2100)
 
 
+@pytest.mark.parametrize(
+    ("board", "names", "about"),
+    [
+        (BOARD, b"Generic ESP32S3 module with Octal-SPIRAM with ESP32S3\0FrameSize\0", []),
+        (BOARD, b"Generic ESP32S3 module with ESP32S3\0FrameSize\0", ["SPIRAM_OCT variant"]),
+        (BOARD, b"XIAO ESP32S3 SENSE with ESP32-S3\0FrameSize\0", []),
+        (BOARD, b"Generic ESP32S3 module with Octal-SPIRAM with ESP32S3\0", ["no camera module"]),
+        ("m5stack_cores3", b"Generic ESP32S3 module with Octal-SPIRAM with ESP32S3\0FrameSize\0", ["plain variant"]),
+        ("esp32s3_generic", b"Generic ESP32S3 module with Octal-SPIRAM with ESP32S3\0", []),
+    ],
+)
+def test_images_that_will_not_work_as_expected_are_told(
+    board: str, names: bytes, about: list[str], tmp_path: Path
+) -> None:
+    path = stock.write(tmp_path / "given.bin", stock.release(application=stock.app(names=names)))
+    told = build(board, path).cautions()
+    assert len(told) == len(about) and all(word in sentence for word, sentence in zip(about, told, strict=True))
+
+
 def test_there_is_no_image_for_the_virtual_panel_or_a_board_nobody_knows(micropython: Path) -> None:
     for board in ("virtual", "nonsense", "../virtual"):
         with pytest.raises(Usage, match="Boards: esp32s3_generic"):
