@@ -106,6 +106,7 @@ class Card:
             raise ValueError(f"a card of this kind has a UID of 7 bytes and {self.key_count} keys of 16")
         self.uid = uid
         self.keys = keys
+        self.on_change: Callable[[], object] = lambda: None  # called when what the card keeps has changed
         self.session: Session | None = None
         self._random = random
         self._selected = False
@@ -247,6 +248,7 @@ class Card:
             if plain is None or len(plain) != 17:
                 return INTEGRITY_ERROR
             self.keys[number] = plain[:16]
+            self.on_change()
             return OK  # the session has ended with its key
         if plain is None or len(plain) != 21:
             return INTEGRITY_ERROR
@@ -254,6 +256,7 @@ class Card:
         if plain[17:] != _checksum(new):
             return INTEGRITY_ERROR
         self.keys[number] = new
+        self.on_change()
         self.session = session
         return session.answer(b"")
 

@@ -66,7 +66,11 @@ class Controls:
         self._world.press(keys)
 
     def tap(self, card: str | None, seconds: float | None) -> None:
-        self._world.tap(Card.load(Path(card)) if card else None, seconds)
+        held = Card.load(Path(card)) if card else None
+        if held and card:
+            path = Path(card)
+            held.on_change = lambda: held.save(path)
+        self._world.tap(held, seconds)
 
     def set_input(self, name: str, on: bool) -> None:
         if name not in _INPUTS:

@@ -55,4 +55,5 @@ class DesfireCard(Card):
             return DUPLICATE
         self.created = True
         self.keys[:] = [FACTORY_KEY] * self.key_count
+        self.on_change()
         return OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def test_a_card_has_one_place(menshen: Menshen, blank: Path) -> None:
     other = blank.with_name("desfire.json")
     assert menshen("credential", "card", "Ann", str(other), "--desfire").code == 0
     assert Card.load(other).kind == "desfire"
+
+
+def test_a_card_is_personalised_at_the_panel(menshen: Menshen, blank: Path) -> None:
+    assert menshen("sim", "card", str(blank)).code == 0
+    made = menshen("credential", "card", "Ann", "--at-panel", "--json")
+    assert made.code == 0 and "Hold the card" in made.err
+    assert made.json["uid"] == Card.load(blank).uid.hex()
+    menshen("sim", "card")
+    time.sleep(0.8)  # a card is new again after it was away for 0.6 s
+    assert menshen("sim", "card", str(blank), "--opens", "10").code == 0
+    menshen("sim", "card")
 
 
 def test_a_lost_card_asks_for_its_name(menshen: Menshen, blank: Path) -> None:
