@@ -15,6 +15,7 @@ from firmware.biometrics.match import length_q8
 from firmware.nn.pack import Pack
 
 CLOCK_HZ = 240_000_000
+PSRAM_BYTES_PER_S = 58_000_000  # reads outside the 64 KB data cache
 BUDGETS = {"detector": 3_000_000, "alignment and embedder": 12_000_000, "matching 512 x 4": 300_000}
 ESP_DL = {"conv1x1": "3.7 MAC/cycle", "dw3x3": "1.0 MAC/cycle"}
 ESP_DL_TOTAL = {
@@ -36,7 +37,8 @@ def network(pack: Path) -> dict:
     first = simulated.load(pixels.tobytes())
     rows = [_row(op.kind, _macs(tables, op), step) for op, step in zip(tables.ops, simulated.steps(), strict=True)]
     moves = [_row(step.kind, 0, step) for step in (first, simulated.export())]
-    return {"network": tables.meta["name"], "ops": rows, "moves": moves, **_sum(rows + moves)}
+    weights = len(content) - tables.weights_at
+    return {"network": tables.meta["name"], "weight_bytes": weights, "ops": rows, "moves": moves, **_sum(rows + moves)}
 
 
 def matching() -> dict:
@@ -117,7 +119,8 @@ def table(packs: dict[str, Path]) -> dict:
 
 def print_table(rows: dict, by_operator: bool = False) -> None:
     print("ESP32-S3 kernels, simulated: instructions with call overhead; cycles estimated, without waits for memory")
-    head = f"  {'':10} {'ops':>4} {'MMAC':>8} {'instructions':>13} {'MAC/instr':>10} {'cycles':>11}   esp-dl"
+    columns = f"{'instructions':>13} {'MAC/instr':>10} {'cycles':>11} {'MAC/cycle':>10}"
+    head = f"  {'':10} {'ops':>4} {'MMAC':>8} {columns}   esp-dl"
     for name, net in rows["networks"].items():
         print(f"{name}\n{head}")
         lines = net["ops"] + net["moves"]
@@ -125,6 +128,8 @@ def print_table(rows: dict, by_operator: bool = False) -> None:
         for kind, group in kinds:
             _print_line(kind, len(group), _sum(group), ESP_DL.get(kind, ""))
         _print_line("total", len(lines), net, ESP_DL_TOTAL.get(name, ""))
+        computing, reading = net["cycles"] / CLOCK_HZ * 1e3, net["weight_bytes"] / PSRAM_BYTES_PER_S * 1e3
+        print(f"  at 240 MHz {computing:.1f} ms, and {reading:.1f} ms to read the weights from PSRAM once")
     print(f"beside the networks\n{head}")
     _print_line("warp", 1, rows["alignment"], "")
     _print_line("matching", 1, rows["matching"], "")
@@ -140,6 +145,6 @@ def _grouped(lines: list[dict]) -> list[tuple[str, list[dict]]]:
 
 
 def _print_line(kind: str, count: int, part: dict, beside: str) -> None:
-    rate = f"{part['macs'] / part['instructions']:.1f}" if part["macs"] else ""
-    cost = f"{part['instructions']:>13,} {rate:>10} {part['cycles']:>11,}"
+    rates = [f"{part['macs'] / part[unit]:.1f}" if part["macs"] else "" for unit in ("instructions", "cycles")]
+    cost = f"{part['instructions']:>13,} {rates[0]:>10} {part['cycles']:>11,} {rates[1]:>10}"
     print(f"  {kind:10} {count:>4} {part['macs'] / 1e6:>8.3f} {cost}   {beside}".rstrip())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.xtensa_asm import AsmError, assemble, encode_line
-from host_tools.xtensa_asm.isa import INSTRUCTIONS, decode
+from host_tools.xtensa_asm.isa import INSTRUCTIONS, OperandError, decode
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT.parent / "shared" / "pie" / "vectors.csv"
@@ -72,6 +72,15 @@ def test_every_instruction_decodes_to_itself() -> None:
             values = [(f.values or range(f.low, f.high + 1, f.step))[pick] for f in entry.fields]
             word = entry.encode(values)
             assert decode(word.to_bytes(entry.length, "little") + b"\0\0", 0) == (entry, values)
+
+
+def test_no_field_takes_more_than_it_holds() -> None:
+    for entry in INSTRUCTIONS.values():
+        for field in entry.fields:
+            outside = [field.low - field.step, field.high + field.step, field.low - 1, field.high + 1]
+            for value in outside + ([field.low + 1] if field.step > 1 else []):
+                with pytest.raises(OperandError):
+                    field.encode(value)
 
 
 @pytest.mark.parametrize(

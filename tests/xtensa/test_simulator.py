@@ -165,6 +165,52 @@ def test_lanewise_and_bitwise() -> None:
     assert bench.memory.read(out, 80) == b"".join(row.astype(np.int8).tobytes() for row in rows)
 
 
+def test_lanes_in_turn_and_apart() -> None:
+    bench = Bench()
+    data = bench.memory.place("data", bytes(range(32)))
+    out = bench.memory.place("out", 64, writable=True)
+    body = """
+    ee.vld.128.ip q0, a2, 16
+    ee.vld.128.ip q1, a2, 16
+    ee.vzip.8 q0, q1
+    ee.vst.128.ip q0, a3, 16
+    ee.vst.128.ip q1, a3, 16
+    ee.vunzip.8 q0, q1
+    ee.vunzip.16 q0, q1
+    ee.vst.128.ip q0, a3, 16
+    ee.movi.32.a q1, a4, 1
+    ee.movi.32.q q0, a4, 3
+    ee.notq q0, q0
+    ee.vst.128.ip q0, a3, 16
+    """
+    bench.run(body, data, out)
+    zipped = bytes(i // 2 + 16 * (i % 2) for i in range(32))
+    words = np.arange(32, dtype=np.uint8).view("<u2")
+    even, odd = words[::2].tobytes(), words[1::2].tobytes()
+    inverted = bytes(255 - b for b in even[:12] + odd[4:8])
+    assert bench.memory.read(out, 64) == zipped + even + inverted
+
+
+def test_qacc_out_of_bytes_and_out_by_words() -> None:
+    """Sign-extended bytes in, 20-bit lanes out: as memory, and word by word into core registers."""
+    bench = Bench()
+    values = np.array([-128, 127, -1, 0, 1, 2, -3, 100] * 2, np.int8)
+    data = bench.memory.place("data", values.tobytes())
+    out = bench.memory.place("out", 64, writable=True)
+    body = """
+    ee.ldqa.s8.128.ip a2, 16
+    ee.st.qacc_l.l.128.ip a3, 16
+    ee.st.qacc_l.h.32.ip a3, 16
+    ee.st.qacc_h.l.128.ip a3, 16
+    ee.st.qacc_h.h.32.ip a3, 0
+    rur.qacc_h_4 a2
+    srai a2, a2, 12
+    """
+    assert bench.run(body, data, out).small_int == values[15]
+    stored, expected = bench.memory.read(out, 64), lanes20(values)
+    assert stored[:20] + stored[32:52] == expected[:20] + expected[32:52]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
