@@ -176,7 +176,8 @@ def _panel(panel: OnPanel, number: int) -> list[Block]:
         Facts(
             (
                 Row(Both("面板编号", "Panel number"), record.panel_id.hex(), True),
-                Row(Both("面板公钥指纹", "Fingerprint of its key"), fingerprint(record.device_pub), True),
+                Row(Both("面板公钥", "Its public key"), record.device_pub.hex(), True),
+                Row(Both("公钥指纹", "Fingerprint of the key"), fingerprint(record.device_pub), True),
                 *(row for consent in panel.consents for row in _consent(consent)),
                 *(
                     Row(
@@ -285,11 +286,11 @@ def _verification() -> list[Block]:
         Facts((Row(Both("命令", "Command"), "menshen receipt verify receipt-1.bin --key KEY", True),)),
         Paragraph(
             Both(
-                "KEY 是面板的公钥（64 位十六进制数），由物业公布或从面板处核对；其 SHA-256 的前 16 位即上列指纹。"
+                "KEY 是上列面板公钥（64 位十六进制数）。请通过物业公告栏等其他途径核对其指纹，即公钥 SHA-256 的前 16 位。"
                 "无需联网，也无需信任物业的电脑。回执格式公开：最后 64 字节是对其余全部字节的 Ed25519 签名（RFC 8032）。"
                 "删除后的哈希必须是 4096 个字节 0xFF 的 SHA-256，即整块存储已为空。",
-                "KEY is the panel's public key (64 hex digits), published by the management or compared at the panel; the "
-                "first 16 digits of its SHA-256 are the fingerprint above. No network is needed, nor trust in the "
+                "KEY is the panel's public key above (64 hex digits). Compare its fingerprint, the first 16 digits of its "
+                "SHA-256, with what is published elsewhere, such as the notice board. No network is needed, nor trust in the "
                 "management's computer. The receipt's format is public: its last 64 bytes are an Ed25519 signature "
                 "(RFC 8032) over all the others. The hash after must be that of 4,096 bytes 0xFF: the block is empty.",
             )
