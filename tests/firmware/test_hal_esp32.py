@@ -11,7 +11,15 @@ from firmware.hal.api import FRAME_BYTES, TIME_RTC, TIME_SET, TIME_UNKNOWN  # no
 from firmware.hal.esp32.camera import FedCamera, SensorCamera  # noqa: E402
 from firmware.hal.esp32.clock import Ds3231, Esp32Clock  # noqa: E402
 from firmware.hal.esp32.console import SerialConsole  # noqa: E402
-from firmware.hal.esp32.door import Buzzer, DoorContact, ExitButton, RelayLock, TamperSwitch, input_pin  # noqa: E402
+from firmware.hal.esp32.door import (  # noqa: E402
+    Buzzer,
+    DoorContact,
+    ExitButton,
+    FireContact,
+    RelayLock,
+    TamperSwitch,
+    input_pin,
+)
 from firmware.hal.esp32.entropy import Entropy  # noqa: E402
 from firmware.hal.esp32.expander import Pcf8574  # noqa: E402
 from firmware.hal.esp32.flash import PartitionFlash  # noqa: E402
@@ -169,15 +177,19 @@ def test_contacts_bounce_without_being_believed():
     assert not button.pressed()
 
 
-def test_a_cut_wire_reads_as_an_open_door_and_an_open_case():
+def test_a_cut_wire_reads_as_an_open_door_an_open_case_and_a_fire():
     chip = fakes.install()
     chip.levels[14] = chip.levels[1] = 0
     door, case = DoorContact(input_pin(14)), TamperSwitch(input_pin(1))
     assert door.closed() and not case.open()
-    del chip.levels[14], chip.levels[1]  # the pull-ups are left alone
-    door.closed(), case.open()
+    fire = FireContact(input_pin(18))
+    chip.levels[18] = 0
+    fire.alarm(), fakes.wait_ms(25)
+    assert not fire.alarm()
+    del chip.levels[14], chip.levels[1], chip.levels[18]  # the pull-ups are left alone
+    door.closed(), case.open(), fire.alarm()
     fakes.wait_ms(25)
-    assert not door.closed() and case.open()
+    assert not door.closed() and case.open() and fire.alarm()
 
 
 def test_an_expanders_inputs_read_like_pins_and_its_silence_as_open_contacts():
@@ -229,10 +241,12 @@ def test_a_battery_backed_clock_gives_the_time_and_is_set_with_it():
     clock.set(1_767_323_045)  # Friday 2026-01-02 03:04:05
     assert bytes(device.bytes[:7]) == b"\x05\x04\x03\x05\x02\x01\x26"
     chip.rtc = None
+    assert not Esp32Clock(rtc).battery_low() and not Esp32Clock().battery_low()
+    chip.rtc = None
     assert Esp32Clock(rtc).now()[1] == TIME_RTC and chip.rtc == (2026, 1, 2, 4, 3, 4, 5, 0)
     chip.rtc = None
     device.bytes[0x0F] = 0x80  # it was without power meanwhile
-    Esp32Clock(rtc)
+    assert Esp32Clock(rtc).battery_low()
     assert chip.rtc is None
     device.bytes[0x0F], device.bytes[0] = 0, 0x7F  # no BCD
     Esp32Clock(rtc)

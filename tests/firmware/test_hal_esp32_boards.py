@@ -190,6 +190,19 @@ def test_a_panel_in_service_starts_with_the_repl_closed_and_restarts_when_its_ap
         module.time = real
 
 
+def test_a_fire_contact_and_a_motor_lock_are_there_where_they_are_wired():
+    chip = wired()
+    names, board = built("esp32s3_generic", chip)
+    assert board.fire is None and board.lock_back is None
+    chip = wired()
+    names["WIRES"].update({"fire": 18, "lock_back": 38})
+    chip.levels[18] = 0
+    board = names["build"]()
+    assert not board.fire.alarm() and chip.pins[38].driven == 0
+    board.lock_back.release(True)
+    assert chip.pins[38].driven == 1 and chip.pins[names["WIRES"]["lock"]].driven == 0
+
+
 def test_settings_of_the_network_are_optional_and_damaged_ones_do_no_harm():
     import os
 

@@ -39,7 +39,8 @@ _KEYPAD_MS = const(10)
 
 
 class Esp32Board(api.Board):
-    """wires     pin numbers of the door's side: lock, exit, contact, buzzer, tamper; an input may be ("expander", n)
+    """wires     pin numbers of the door's side: lock, exit, contact; where they are wired buzzer, tamper, fire (opens on
+              alarm) and lock_back (a motor lock's second relay); an input may be ("expander", n)
     i2c       {"sda", "scl"} of the bus that leads out
     noise     an ADC1 pin whose noise helps the random generator; read before it gets its own use
     camera    the sensor's pins (SensorCamera), or None: frames are fed
@@ -53,6 +54,7 @@ class Esp32Board(api.Board):
         self, name, palette, wires, i2c, noise, keypad, camera=None, flips=None, lcd=None, oled=None, power=None
     ):
         self.lock = door.RelayLock(wires["lock"])  # first of all: the pin leaves its floating state locked
+        self.lock_back = door.RelayLock(wires["lock_back"]) if "lock_back" in wires else None
         machine.freq(_CLOCK_HZ)
         self.name = name
         self.capabilities = set()
@@ -122,6 +124,7 @@ class Esp32Board(api.Board):
         self.exit_button = door.ExitButton(pin("exit"))
         self.door = door.DoorContact(pin("contact"))
         self.tamper = door.TamperSwitch(pin("tamper")) if "tamper" in wires else door.NoTamperSwitch()
+        self.fire = door.FireContact(pin("fire")) if "fire" in wires else None
 
     def _screen(self, palette, bus, lcd, oled):
         screen = None

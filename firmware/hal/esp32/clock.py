@@ -21,6 +21,7 @@ class Esp32Clock:
 
     def __init__(self, rtc=None):
         self._rtc = rtc
+        self._battery_low = False
         # MicroPython's epoch is 2000 on this port, 1970 elsewhere.
         self._epoch = 0 if time.gmtime(0)[0] == 1970 else 946_684_800
         self._source = TIME_RTC if self._believable(self._now()) else TIME_UNKNOWN
@@ -40,8 +41,8 @@ class Esp32Clock:
                 raise HalError("the battery-backed clock does not answer: %s" % error)
 
     def battery_low(self) -> bool:
-        """No chip here measures its battery. A DS3231 that lost it says that it stopped, and is not believed."""
-        return False
+        """Known at the start only: the battery-backed clock had stopped, so its battery is empty, or it is new."""
+        return self._battery_low
 
     def correct(self, unix: int) -> bool:
         """Time from NTP, which anybody on the network can forge: it sets an unknown time, and moves a known one by
@@ -58,6 +59,7 @@ class Esp32Clock:
             fields = rtc.read()
         except (OSError, ValueError):
             return
+        self._battery_low = fields is None
         if fields:
             unix = time.mktime(fields) + self._epoch
             if self._believable(unix):

@@ -69,6 +69,13 @@ class TamperSwitch(Contact):
         return not self.made()
 
 
+class FireContact(Contact):
+    """Made while there is no alarm, as fire alarm systems give it: a cut wire reads as an alarm."""
+
+    def alarm(self) -> bool:
+        return not self.made()
+
+
 class NoTamperSwitch:
     """For boards whose pins do not suffice for one."""
 
