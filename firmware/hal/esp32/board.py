@@ -39,7 +39,7 @@ _KEYPAD_MS = const(10)
 
 
 class Esp32Board(api.Board):
-    """wires     pin numbers of the door's side: lock, exit, contact; where they are wired buzzer, tamper, fire (opens on
+    """wires     pin numbers of the door's side: lock, exit, contact; where wired buzzer, tamper, fire (opens on
               alarm) and lock_back (a motor lock's second relay); an input may be ("expander", n)
     i2c       {"sda", "scl"} of the bus that leads out
     noise     an ADC1 pin whose noise helps the random generator; read before it gets its own use
