@@ -65,4 +65,6 @@ class VirtualBoard(api.Board):
 
 
 def build() -> VirtualBoard:
-    return VirtualBoard(Bus(os.getenv("MENSHEN_WORLD")), _open_flash(os.getenv("MENSHEN_FLASH"), int(os.getenv("MENSHEN_FLASH_BLOCKS"))))
+    return VirtualBoard(
+        Bus(os.getenv("MENSHEN_WORLD")), _open_flash(os.getenv("MENSHEN_FLASH"), int(os.getenv("MENSHEN_FLASH_BLOCKS")))
+    )
