@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from firmware.vision import quality
+from host_tools.vision.pixelstats import level, measure
 from models.arena import plan_arena
 from models.data import load_lfw, load_matcher, shrink
 from models.embedder import metrics
@@ -25,11 +27,16 @@ from models.simulate import read_tflite, run
 HERE = Path(__file__).resolve().parent
 
 
+def levelled(faces: np.ndarray) -> np.ndarray:
+    """uint8 [n, 96, 96] as the panel's pipeline hands them to the embedder."""
+    return np.stack([level(face, *quality.levels(measure(face))) for face in faces])
+
+
 def embed(graph: Graph, images: np.ndarray, label: str = "") -> np.ndarray:
-    """Unit float32 [n, 128] of uint8 faces [n, 112, 112]."""
+    """Unit float32 [n, 128] of uint8 faces [n, 112, 112], levelled as on the panel."""
     found = []
     for start in range(0, len(images), 256):
-        found.append(run(graph, shrink(images[start : start + 256]))[0].reshape(-1, 128).astype(np.float32))
+        found.append(run(graph, levelled(shrink(images[start : start + 256])))[0].reshape(-1, 128).astype(np.float32))
         if label:
             print(
                 f"\r{label}: {min(start + 256, len(images))}/{len(images)}",
