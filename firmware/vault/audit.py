@@ -126,6 +126,11 @@ class Audit:
     def failure(self, block: int) -> Entry:
         return self._repeat(_FAILED, self.pending[block])
 
+    def forget(self, block: int) -> bool:
+        """A wipe that is known to be done although its closing entry cannot be read; True."""
+        self.failed.discard(block)
+        return self.pending.pop(block, None) is not None
+
     def lost_tail(self, sequence: int) -> None:
         """Something shows that entries below `sequence` were here that are not any more."""
         self.damage.append(("tail", self.next_sequence, self._place))

@@ -36,10 +36,11 @@ class Pool:
         """
         stale = []
         for block in self._places:
-            if block in self._wiper.open_blocks:
+            state, header = self._records.classify(block)
+            newer = header.sequence if state == COMMITTED else 0
+            if block in self._wiper.open_blocks and not self._wiper.was_done(block, newer):
                 self._taken.add(block)
                 continue
-            state, header = self._records.classify(block)
             if state != FREE:
                 self._taken.add(block)
             if state == COMMITTED:

@@ -24,6 +24,11 @@ class Wiper:
     def open_of(self, kind: int, handle) -> list:
         return [b for b, e in self._audit.pending.items() if (e.record_type, e.handle) == (kind, handle)]
 
+    def was_done(self, block: int, sequence: int) -> bool:
+        """Whether the block holds a record that is younger than its open wipe: then only the closing entry is lost,
+        and the wipe must not be taken up again."""
+        return sequence > self._audit.pending[block].sequence and self._audit.forget(block)
+
     def begin(self, block: int, kind: int, reason: str, handle) -> None:
         """From here on the record is gone for good; a block already begun is left as it is."""
         if block in self._audit.pending:

@@ -13,8 +13,8 @@ from firmware.base.errors import (
 )
 from firmware.crypto import ed25519
 from firmware.vault import clearance
-from tests.firmware.test_vault_cuts import after_every_cut
 from tests.firmware.vault_house import EILEEN, GRACE, PUBLIC, SEED, House, refused, templates
+from tests.firmware.vault_power import after_every_cut
 
 
 def lived_in() -> House:

@@ -3,66 +3,8 @@
 import random
 
 from firmware.base.errors import EraseFailed
-from firmware.hal.virtual.flash import PowerCut
 from tests.firmware.vault_house import EILEEN, GRACE, SEED, House, refused, templates
-
-
-def _dice(seed: int):
-    """A torn operation's random bits, reproducible."""
-    random.seed(seed)
-    return lambda n: bytes(random.getrandbits(8) for _ in range(n))
-
-
-def _cut(house, action, cut_after: int) -> bool:
-    """Whether the power failed in `action`, allowed so many operations."""
-    house.faults.cut_after = cut_after
-    try:
-        action()
-    except PowerCut:
-        return True
-    finally:
-        house.faults.restore()
-    return False
-
-
-def after_every_cut(house, action, check, again: bool = False) -> int:
-    """Cuts `action` after each operation, clean and torn, reopens and calls check(finished); the cuts made.
-
-    `again`: also cuts the start that follows, after each of its operations.
-    """
-    start = house.image()
-    cuts = 0
-    for torn in (None, 1, 2):
-        n = 0
-        cut = True
-        while cut:
-            house.restore_image(start)
-            house.open()
-            house.faults.torn = torn and _dice(torn * 1000 + n)
-            cut = _cut(house, action, n)
-            broken = house.image()
-            house.open()
-            check(not cut)
-            cuts += 1
-            if again and cut:
-                cuts += _cut_the_start(house, broken, check)
-            n += 1
-    house.faults.torn = None
-    return cuts
-
-
-def _cut_the_start(house, broken: bytes, check) -> int:
-    n = 0
-    while True:
-        house.restore_image(broken)
-        try:
-            house.open_until(n)
-            return n
-        except PowerCut:
-            pass
-        house.open()
-        check(False)
-        n += 1
+from tests.firmware.vault_power import after_every_cut, cut, dice
 
 
 def _fill_log(house, free: int) -> None:
@@ -271,14 +213,14 @@ def _one_history(plan: list, seed: int) -> None:
             continue
         else:
             wanted, action = None, lambda h=handle: house.vault.wipe_face(h, "request")
-        house.faults.torn = _dice(seed * 100 + step)
-        cut = _cut(house, action, luck)
+        house.faults.torn = dice(seed * 100 + step)
+        failed = cut(house, action, luck)
         house.faults.torn = None
-        if cut:
+        if failed:
             house.open()
         face = house.face(handle)
         truth[handle] = wanted if face == (wanted and templates(wanted)) else before
-        assert cut or truth[handle] == wanted, (seed, step)
+        assert failed or truth[handle] == wanted, (seed, step)
         for other in handles:
             assert house.face(other) == (truth[other] and templates(truth[other])), (seed, step, other)
     house.close()

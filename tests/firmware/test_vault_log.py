@@ -75,6 +75,22 @@ def test_an_altered_entry_is_located_and_the_rest_still_counts():
     house.close()
 
 
+def test_a_rotten_closing_entry_does_not_wipe_who_lives_in_the_block_now():
+    house = House()
+    house.enrol(GRACE, 1)
+    block = house.block_of(GRACE)
+    house.vault.wipe_face(GRACE, "withdrawn")
+    done = house.receipts()[0].counter
+    while house.block_of(EILEEN) != block:
+        house.enrol(EILEEN, 2)
+    at = [entry.sequence for entry in house.vault.log(0, 100)].index(done)
+    house.flip(FIRST, HEAD + ENTRY * at + 40)
+    for _ in range(2):
+        house.open()
+        assert house.face(EILEEN) == templates(2) and house.vault.quarantined == 0
+    house.close()
+
+
 def test_an_entry_taken_out_is_located():
     house = House()
     chatter(house, 30)
