@@ -14,11 +14,15 @@ from pathlib import Path
 import pytest
 
 from firmware.link.messages import decode_frame, encode_frame, open_plain, plain
+from host_tools import panels
 from host_tools.image import source_root
-from host_tools.image.boards import chip_boards, load
+from host_tools.image.boards import chip_boards, constants, load
 from host_tools.image.build import filesystem
+from host_tools.site import Site
+from host_tools.site.registry import Registry
 
 ROOT = source_root()
+GENERIC = "esp32s3_generic"
 PATIENCE_S = 30.0
 # A 32-bit build, where MENSHEN_MP32 names one, is nearest to the chip.
 PORTS = {"x64": str(Path(sys.executable).parent / "micropython")}
@@ -27,13 +31,22 @@ if os.environ.get("MENSHEN_MP32"):
 
 
 class Started:
-    """A process that runs an image; what it printed so far is in `lines`."""
+    """A process that runs an image, and a carrier to it; what `wait_for` read so far is in `lines`."""
 
-    def __init__(self, board: str, march: str, folder: Path) -> None:
+    def __init__(self, board: str, march: str, folder: Path, grounded: tuple[int, ...] = ()) -> None:
         image = folder / "vfs.bin"
         image.write_bytes(filesystem(load(board), march=march))  # the PC's processor, else as it is flashed
         micropython = PORTS[march]
-        command = [micropython, "-X", "heapsize=40M", "-m", "tests.host_tools.boot_image", image]
+        command = [
+            micropython,
+            "-X",
+            "heapsize=40M",
+            "-m",
+            "tests.host_tools.boot_image",
+            image,
+            folder / "vault.bin",
+            *grounded,
+        ]
         self._process = subprocess.Popen(
             [str(word) for word in command],
             cwd=ROOT,
@@ -48,7 +61,7 @@ class Started:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            self._queue.put(line.strip())
+            self._queue.put(line)
 
     def wait_for(self, text: bytes) -> bytes:
         deadline = time.monotonic() + PATIENCE_S
@@ -61,7 +74,16 @@ class Started:
                 return self.lines[-1]
         raise AssertionError(b"\n".join(self.lines).decode(errors="replace"))
 
-    def send(self, data: bytes) -> None:
+    def read(self) -> bytes:
+        try:
+            return self._queue.get(timeout=0.05)
+        except queue.Empty:
+            return b""
+
+    def close(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
         assert self._process.stdin
         self._process.stdin.write(data)
         self._process.stdin.flush()
@@ -81,8 +103,37 @@ def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
 def test_a_flashed_board_starts_by_itself_and_answers_on_the_link(started: tuple[str, Started]) -> None:
     board, panel = started
     panel.wait_for(b"app: ready")
-    panel.send(b"noise of a terminal\r\n" + encode_frame(plain(1, {"op": "hello"})))
+    panel.write(b"noise of a terminal\r\n" + encode_frame(plain(1, {"op": "hello"})))
     line = panel.wait_for(b"~")
-    answer = open_plain(decode_frame(line[line.index(b"~") :]))
+    answer = open_plain(decode_frame(line[line.index(b"~") :].strip()))
     assert answer["ok"] and answer["board"] == board and not answer["provisioned"]
     assert not [line for line in panel.lines if b"Traceback" in line or b"died" in line], panel.lines
+
+
+@pytest.mark.parametrize("march", PORTS)
+def test_a_panel_taken_into_service_stays_its_own_across_restarts(march: str, tmp_path: Path) -> None:
+    """Keys made from the chip's entropy, records on its partition, Ctrl-C closed from the first moment on."""
+    wires = constants(ROOT / "boards" / GENERIC / "board.py")["WIRES"]
+    closed = (wires["contact"], wires["tamper"])  # door and case
+    first = Started(GENERIC, march, tmp_path, closed)
+    try:
+        first.wait_for(b"Ctrl-C opens the REPL")
+        first.wait_for(b"app: ready")
+        with Site(Registry(tmp_path / "site.db"), open_carrier=lambda port: first) as site:
+            panel = panels.provision(site, "pipe", "door", open_carrier=lambda port: first)
+            assert panels.status(panel)["board"] == GENERIC
+            assert panels.maintenance(panel, True) and not panels.maintenance(panel, False)
+            identity = panel.record.panel_id
+    finally:
+        first.stop()
+    second = Started(GENERIC, march, tmp_path, closed)
+    try:
+        second.wait_for(b"app: ready")
+        assert not [line for line in second.lines if b"opens the REPL" in line]
+        assert b"does nothing" in second.lines[0], "before anything else starts"
+        second.write(encode_frame(plain(1, {"op": "hello"})))
+        line = second.wait_for(b"~")
+        answer = open_plain(decode_frame(line[line.index(b"~") :].strip()))
+        assert answer["provisioned"] and answer["panel_id"] == identity.hex()
+    finally:
+        second.stop()
