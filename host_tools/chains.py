@@ -77,7 +77,10 @@ def verify(
     """Every break in the host's history and in the panels' logs. `unreached` hears of panels that do not answer."""
     with site.registry.transaction() as db:
         chain = history.entries(db)
-    own = history.verify(chain, history.read_head(site.registry.path))
+    head = history.read_head(site.registry.path)
+    own = history.verify(chain, head)
+    if own is None and chain and head is None:
+        own = Break("host", chain[-1].seq, "unanchored")  # whether entries followed cannot be told
     found = [own] if own else []
     for record in site.panel_records(retired=True):
         if ask_panels and record.state == "active":

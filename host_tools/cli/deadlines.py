@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from host_tools import calendar, ledger, renewal
+from host_tools import calendar, ledger, renewal, upkeep
 from host_tools.cli.common import Json, SiteFile, listing, talk, when
 from host_tools.errors import Overdue, Usage
 from host_tools.site import Site, deadlines
@@ -15,7 +15,7 @@ from host_tools.site.deadlines import CAUSES, Deadline
 
 
 def show(
-    retry: Annotated[bool, typer.Option("--retry", help="First ask every panel that owes something again.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="First ask every panel again; run this once a day.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Confirmed ones too.")] = False,
     ics: Annotated[Path | None, typer.Option(help="Also write what is pending as a calendar file.")] = None,
     site: SiteFile = None,
@@ -24,8 +24,7 @@ def show(
     """Show which deletions are pending on which panel, and how long is left; exit code 18 when one is overdue."""
     with Site.open(site) as opened:
         if retry:
-            outcomes = renewal.lapse(opened) + ledger.retry(opened)
-            for outcome in dict.fromkeys(outcomes):
+            for outcome in upkeep.run(opened):
                 if outcome.problem:
                     talk(f"{outcome.panel}: {outcome.problem}")
         rows = deadlines.of(opened) if everything else deadlines.pending(opened)

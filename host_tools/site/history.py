@@ -45,7 +45,8 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class Break:
-    """Where a chain does not hold: `what` is altered, missing or truncated, from the entry numbered `seq` on."""
+    """Where a chain does not hold, from the entry numbered `seq` on: altered, missing, truncated, or unanchored
+    where what says how long it must be is gone."""
 
     chain: str
     seq: int
