@@ -167,4 +167,5 @@ def _finish(model: Model) -> None:
     for handle in PEOPLE:
         if model.faces[handle] is not None:
             model.step("wipe", model.wipe(handle))
+    model.ending = True
     model.reopen()

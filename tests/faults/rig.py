@@ -13,6 +13,7 @@ BLOCK = 4096
 MODEL = b"model-01"
 SEED = bytes(range(32))
 START = 1_800_000_000
+_EMPTY = b"\xff" * BLOCK
 
 
 class MemoryFlash(FileFlash):
@@ -92,6 +93,11 @@ class Rig:
 
     def image(self) -> bytes:
         return bytes(self.memory)
+
+    def written(self) -> bytes:
+        """The raw image without the blocks that are all 0xFF."""
+        blocks = [bytes(self.memory[at : at + BLOCK]) for at in range(0, BLOCKS * BLOCK, BLOCK)]
+        return b"".join([block for block in blocks if block != _EMPTY])
 
     def restore(self, image: bytes) -> None:
         self.memory[:] = image
