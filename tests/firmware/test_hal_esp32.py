@@ -280,10 +280,17 @@ def test_ntp_answers_that_are_none_are_dropped():
 
 
 def test_ntp_over_a_real_socket():
+    import os
     import socket
 
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(socket.getaddrinfo("127.0.0.1", 12323)[0][-1])
+    while True:
+        address = socket.getaddrinfo("127.0.0.1", 20000 + int.from_bytes(os.urandom(2), "big") % 20000)[0][-1]
+        try:
+            server.bind(address)
+            break
+        except OSError:
+            pass  # somebody else's
     fakes.install().radio = True
     taken = []
 
@@ -292,7 +299,7 @@ def test_ntp_over_a_real_socket():
             taken.append(unix)
 
     ntp = NtpTime("127.0.0.1", Wifi("site", "secret"), Clock())
-    ntp._address = socket.getaddrinfo("127.0.0.1", 12323)[0][-1]
+    ntp._address = address
     ntp.poll()
     request, sender = server.recvfrom(64)
     assert len(request) == 48 and request[0] & 7 == 3
