@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test faults lint bench setup lock clean
+.PHONY: demo test faults fuzz lint bench setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -17,6 +17,10 @@ test: $(READY)
 # Power cuts at every operation of the vault's flash, and thousands of random histories; at most 5 minutes.
 faults: $(READY)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Every parser that faces the outside against 200,000 hostile inputs; at most 5 minutes.
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -24,7 +24,6 @@ _CARD = const(6)  # AES-128 key 16, UID
 _CONSENT = const(7)  # state u8, time u32, consent id 16, notice SHA-256 32
 _DURESS = const(8)  # as _PIN: opens too, and raises a silent alarm
 _UID_CARD = const(9)  # UID of a card without a key
-_LAST_TAG = const(9)
 _KEPT = (_PIN, _CARD, _CONSENT, _DURESS, _UID_CARD)  # when rights change
 
 MAX_CARDS = const(8)
@@ -82,15 +81,38 @@ def _uid(tag: int, value) -> bytes:
     return bytes(value[16:] if tag == _CARD else value)
 
 
+# Tag: fewest and most bytes of its value.
+_SIZES = {
+    _FLAT: (1, 6),
+    _DOORS: (4, 4),
+    _SCHEDULE: (0, 80),
+    _VALID: (8, 8),
+    _PIN: (52, 52),
+    _CARD: (20, 26),
+    _CONSENT: (53, 53),
+    _DURESS: (52, 52),
+    _UID_CARD: (4, 10),
+}
+
+
+def _sound(tag: int, value) -> bool:
+    if tag not in _SIZES:
+        return False
+    least, most = _SIZES[tag]
+    return least <= len(value) <= most and (tag != _FLAT or all(48 <= digit <= 57 for digit in value))
+
+
 def _parse(blob) -> list:
     items = []
     at = 0
     while at < len(blob):
         tag = blob[at]
         end = at + 2 + blob[at + 1] if at + 1 < len(blob) else len(blob) + 1
-        if not 1 <= tag <= _LAST_TAG or end > len(blob):
+        value = bytearray(blob[at + 2 : end])
+        if end > len(blob) or not _sound(tag, value):
+            zero(value)
             raise VaultCorrupt("a resident's record cannot be read")
-        items.append((tag, bytearray(blob[at + 2 : end])))
+        items.append((tag, value))
         at = end
     return items
 

@@ -26,7 +26,7 @@ class Recorder:
         self.fb = framebuf.FrameBuffer(bytearray(38400), 240, 320, framebuf.GS4_HMSB)
 
     def __getattr__(self, name):
-        def note(*args):
+        def note(*args, **_):
             self.calls.append((name,) + args)
 
         return note
