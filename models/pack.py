@@ -9,8 +9,10 @@ import struct
 import numpy as np
 
 from firmware.nn import pack as form
+from firmware.nn.golden import noise
 from models.arena import ARENA_LIMIT, Plan, plan_arena
 from models.graph import WEIGHTED, Graph, GraphError, Op, exponent
+from models.simulate import run
 
 
 def write_pack(graph: Graph, arena_limit: int = ARENA_LIMIT) -> bytes:
@@ -88,9 +90,17 @@ def _meta(graph: Graph) -> dict:
         **graph.meta,
         "name": graph.name,
         "outputs": outputs,
+        "golden": golden(graph),
         "macs": graph.macs,
         "weights_bytes": graph.weight_bytes,
     }
+
+
+def golden(graph: Graph) -> list[str]:
+    """SHA-256 of each output for the picture of firmware/nn/golden.py: what every panel's kernels must give."""
+    height, width, _ = graph.tensors[graph.input].shape
+    picture = np.frombuffer(noise(height * width), np.uint8).reshape(1, height, width)
+    return [hashlib.sha256(output.tobytes()).hexdigest() for output in run(graph, picture)]
 
 
 def _tensor_record(graph: Graph, plan: Plan, name: str) -> bytes:

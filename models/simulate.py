@@ -32,6 +32,8 @@ def _run_batch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
         low, high = -128 - out.zero_point, 127 - out.zero_point
         if op.kind == "add":
             result = inputs[0] + inputs[1]
+        elif op.kind == "avgpool":
+            result = _mean(inputs[0], graph.tensors[op.inputs[0]].zero_point) - out.zero_point
         else:
             result = requantise(_accumulate(graph, op, inputs[0]), graph.shift(op))
         values[op.output] = np.clip(result, max(low, 0) if op.relu else low, high, out=result)
@@ -39,6 +41,13 @@ def _run_batch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
             if last_use[name] == place and name not in graph.outputs:
                 del values[name]
     return [(values[name] + graph.tensors[name].zero_point).astype(np.int8) for name in graph.outputs]
+
+
+def _mean(x: np.ndarray, zero_point: int) -> np.ndarray:
+    """The quantised values' mean over the map, halves away from zero."""
+    total = x.astype(np.float64).sum(axis=(1, 2), keepdims=True) + zero_point * x.shape[1] * x.shape[2]
+    count = x.shape[1] * x.shape[2]
+    return np.trunc((total + np.copysign(count // 2, total)) / count)
 
 
 def requantise(sums: np.ndarray, shift: int) -> np.ndarray:
