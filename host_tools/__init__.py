@@ -2,8 +2,10 @@
 way; a checkout has them beside it."""
 
 import sys
-from pathlib import Path
 
-_BUNDLE = Path(__file__).parent / "_bundle"
-if _BUNDLE.is_dir():
-    sys.path.append(str(_BUNDLE))  # last: whatever else is called `firmware` or `models` goes before
+if sys.implementation.name != "micropython":  # which reads the virtual cards from here, in tests
+    from pathlib import Path
+
+    _bundle = Path(__file__).parent / "_bundle"
+    if _bundle.is_dir():
+        sys.path.append(str(_bundle))  # last: whatever else is called `firmware` or `models` goes before
