@@ -1,8 +1,8 @@
-"""`make fuzz`: every parser that faces the outside, first guided by coverage on CPython, then in the panel's own Python.
+"""Every parser that faces the outside, first guided by coverage on CPython, then in the panel's own Python.
 
 The last line is one JSON object: inputs, crashes, hangs, wrong_opens, leaks; the exit code is 0 when the last four are.
-The same --seed gives the same inputs. What is found is told on stderr and kept in build/fuzz; as a regression it goes to
-tests/fuzz/regressions.
+The same --seed gives the same inputs. What is found is told on stderr and kept in build/fuzz; as a regression it
+goes to tests/fuzz/regressions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SILENT_S = 30.0
 _PYTHON_SHARE = 0.3
 _TIME_SHARE = 0.5
 # Targets that cost much more than the others, and the part of a full share that they get.
-_SHARES = {"stored_settings": 0.15, "stored_parity": 0.15, "vault_flash": 0.2, "at_the_door": 0.3}
+_SHARES = {"stored_settings": 0.15, "stored_parity": 0.15, "vault_flash": 0.2, "at_the_door": 0.3, "link_commands": 0.5}
 
 
 def main() -> int:

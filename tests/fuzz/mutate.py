@@ -1,4 +1,4 @@
-"""Changes a byte string the way line noise, cut power and somebody who has read the source would. Runs on both Pythons."""
+"""Changes a byte string as line noise, cut power and somebody who has read the source would. Runs on both Pythons."""
 
 import random
 

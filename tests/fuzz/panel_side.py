@@ -17,7 +17,7 @@ def main(module: str, name: str, inputs: int, seed: int, corpus_file: str) -> No
     wanted = __import__(module)
     for part in module.split(".")[1:]:
         wanted = getattr(wanted, part)
-    _, most, seeds, run = [target for target in wanted.targets() if target[0] == name][0]
+    _, most, seeds, run = next(target for target in wanted.targets() if target[0] == name)
     with open(corpus_file) as file:
         corpus = [bytes.fromhex(line.strip()) for line in file] or list(seeds)
     random.seed(seed)

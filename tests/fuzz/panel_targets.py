@@ -3,12 +3,15 @@
 CPython reads NAMES only: what a test needs is imported when the targets are asked for.
 """
 
-NAMES = ("vault_flash", "at_the_door")
+import os
+
+NAMES = ("vault_flash", "at_the_door", "link_commands")
 
 
 def targets() -> list:
     house = _House()
     door = _Door()
+    commands = _Commands()
     return [
         ("vault_flash", 64, [bytes(8), b"\x00\x00\x00\x01" * 4, b"\x05\x00\x80\xff"], house.run),
         (
@@ -17,6 +20,7 @@ def targets() -> list:
             [b"K301#246813#", b"K301#864209#W", b"C", b"K301#123456#C" * 3, b"K**301#246813##"],
             door.run,
         ),
+        ("link_commands", 2000, commands.seeds, commands.run),
     ]
 
 
@@ -105,7 +109,56 @@ class _Door:
                 if door.type(keys) and not any(pin in typed.partition(flat)[2] for flat, pin in self.right):
                     raise WrongOpen("the lock moved for " + typed)
         if self.runs % 20 == 0:
-            for kind, detail in door.log()[-20:]:
+            for _, detail in door.log()[-20:]:
                 check_leak(detail)
             door.panel.screens.calls.clear()
             door.board.buzzer.calls.clear()
+
+
+class _Commands:
+    """A message of somebody who has the key, carried out by the whole panel: nothing may fail in a way of its own."""
+
+    def __init__(self):
+        from tests.fuzz.targets import _messages
+
+        self.seeds = [message.replace(b"00" * 8, b"grace...".hex().encode(), 1) for message in _messages()]
+        self._begin()
+
+    def _begin(self):
+        from firmware.services.commands import Commands
+        from firmware.ui.screens import Screens
+        from tests.firmware.entry_house import Entrance
+        from tests.firmware.vault_house import GRACE
+
+        self.door = Entrance(40)
+        self.door.resident(GRACE, "301", b"246813")
+        self.door.panel.screens = Screens(self.door.board.display)
+        self.door.board.memory = dict
+        self.door.house.clock.set = lambda unix: None
+        self.door.panel.settings._path = (os.getenv("TMPDIR") or "/tmp") + "/settings.json"
+        self.commands = Commands(self.door.panel)
+
+    def run(self, data: bytes) -> None:
+        from firmware.base.errors import MenshenError
+        from firmware.link.messages import from_json, to_json
+        from firmware.link.ops import PLAIN_OPS, request_fields, wire
+        from tests.fuzz.targets import WrongOpen, check_leak
+
+        if not self.door.panel.vault.in_service:
+            self._begin()
+        for output in (self.door.board.lock, self.door.board.display, self.door.board.console):
+            del output.calls[:]
+        try:
+            message = from_json(data)
+            op = message.get("op")
+            if op in PLAIN_OPS:
+                return
+            reply = self.commands.handle(op, request_fields(op, message))
+            if hasattr(reply, "send"):
+                reply.close()  # what waits for a face or a card
+                return
+            check_leak(to_json(wire(reply or {})))
+        except MenshenError as error:
+            check_leak(str(error))
+        if ("release", True) in self.door.board.lock.calls:
+            raise WrongOpen("a command moved the lock")
