@@ -119,6 +119,7 @@ class Panel:
         except VaultError as error:  # newer firmware's: nothing can be read, and nothing is touched
             log("vault", str(error))
         if not self.vault.in_service:
+            self.board.console.open_repl(self.vault.fresh)
             return
         self._load_refusals()
         bad = self.residents.load()

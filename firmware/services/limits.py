@@ -57,7 +57,7 @@ class PinLimits:
             self._store(_name(bucket), tag << 4 | min(count, _MOST_FAILURES))
         self._store(_PANEL, everywhere)
         for failures, rule, what in ((count, lockout.PIN, b"pin"), (everywhere, lockout.PANEL, b"pin panel")):
-            if failures == len(rule.delays) and not self._panel.vault.fresh:
+            if failures == len(rule.delays) and self._panel.vault.in_service:
                 self._panel.vault.append("lockout", bytes(8), what)
 
     def succeeded(self, flat: str) -> None:
@@ -98,7 +98,7 @@ class PinLimits:
 
     def _store(self, name: str, state: int) -> None:
         vault = self._panel.vault
-        if vault.fresh:
+        if not vault.in_service:
             return
         old = vault.counter(name)
         value = self._hour() << 12 | state

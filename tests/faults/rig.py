@@ -33,7 +33,7 @@ class MemoryFlash(FileFlash):
 
     def erase(self, block: int) -> None:
         super().erase(block)
-        if block not in self.faults.stuck and block not in self.faults.weak:
+        if self._memory[block * BLOCK : (block + 1) * BLOCK] == _EMPTY:  # a weak one may get there in several goes
             self.erased[block] = self.faults.operations
 
     def close(self) -> None:

@@ -220,6 +220,21 @@ def test_a_panel_killed_while_it_is_given_up_goes_on_by_itself():
     house.panel.vault.decommission()
     house.restart()
     assert not house.panel.vault.in_service and not house.type("301#271828#")
+    assert ("open_repl", False) in house.board.console.calls
     for _ in range(20):
         house.panel.clearing.tend()
     assert house.panel.vault.clearance and house.house.image()[2 * 4096 :] == b"\xff" * (22 * 4096)
+
+
+def test_newer_firmware_s_vault_opens_nothing_and_stays_as_it_is():
+    house = home()
+    image = bytearray(house.house.image())
+    for place in (0, 1):
+        image[place * 4096 + 4] = 2
+        image[place * 4096 + 256] ^= 1
+    house.house.restore_image(bytes(image))
+    house.house.open = lambda: None
+    house.restart()
+    assert not house.type("301#271828#") and not house.panel.vault.fresh
+    assert ("open_repl", False) in house.board.console.calls
+    assert house.house.image() == bytes(image)
