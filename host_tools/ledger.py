@@ -31,8 +31,11 @@ def carry_out(site: Site, panel: Panel, handle: bytes) -> bytes | None:
 
     Raises what the panel or the link raised, with the try noted in the ledger.
     """
-    owed = deadlines.pending(site, handle, panel.panel_id)
     try:
+        panel.connected()  # a new contact begins with what waits for the panel: this too
+        owed = deadlines.pending(site, handle, panel.panel_id)
+        if not owed:
+            return _settled(site, panel, handle)
         receipt = _erase(site, panel, handle, {deadline.cause for deadline in owed})
     except HostError as error:
         deadlines.failed(site, handle, panel.panel_id, str(error))
@@ -118,6 +121,11 @@ def _erase(site: Site, panel: Panel, handle: bytes, causes: set[str]) -> bytes |
     if "move_out" in causes:
         receipt = _ask(site, panel, "resident_drop", handle) or receipt
     return receipt
+
+
+def _settled(site: Site, panel: Panel, handle: bytes) -> bytes | None:
+    done = deadlines.of(site, handle, panel.panel_id)
+    return max(done, key=lambda deadline: deadline.id).receipt if done else None
 
 
 def _ask(site: Site, panel: Panel, op: str, handle: bytes, **fields: Any) -> bytes | None:

@@ -55,8 +55,6 @@ def wipe_all(site: Site, approved: approval.Approval, panel: Panel | None = None
     )
     for row in rows:
         deadlines.open_(site, row["handle"], row["panel_id"], "request", "all faces")
-    outcomes = []
-    for record in site.panel_records():
-        owed = [row["handle"] for row in rows if row["panel_id"] == record.panel_id]
-        outcomes += [ledger.attempt(site, site.link(record), handle) for handle in owed]
-    return outcomes
+    owing = {row["panel_id"] for row in rows}
+    panels = [site.link(record) for record in site.panel_records() if record.panel_id in owing]
+    return [outcome for panel in panels for outcome in ledger.settle(site, panel)]

@@ -335,6 +335,9 @@ def test_req_16_a_failed_erase_is_never_reported_as_done(house: House) -> None:
 
         name, panel_id, record = house.panel.name, house.panel.panel_id, house.panel.record
 
+        def connected(self) -> None:
+            pass
+
         def request(self, op: str, **_: object) -> dict[str, object]:
             raise RefusedByPanel("A block does not erase.", "erase_failed")
 
