@@ -1,6 +1,6 @@
 """Noto Sans SC with the characters of GB 2312, so that the certificate looks the same on every machine.
 
-Made from Debian's fonts-noto-cjk (licence: firmware/ui/fonts/LICENSE): the Simplified Chinese face reduced to
+Drawn by make_font.py from Debian's fonts-noto-cjk (licence: LICENSE-FONT): the Simplified Chinese face reduced to
 GB 2312 and Latin-1, its outlines turned into TrueType's quadratic ones, packed by xz.
 """
 

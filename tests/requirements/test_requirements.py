@@ -506,6 +506,20 @@ def test_an_altered_or_truncated_chain_is_detected_and_located(house: House) -> 
             assert (chain, *what) in found and len(found) == 1, (attack, found)
 
 
+def test_a_panel_s_log_that_became_shorter_is_told(house: House) -> None:
+    chains.fetch(house.site, house.panel)
+    following = house.status()["log_next"]
+    house.panel.close()
+    with Site(_copy(house)) as site:
+        panel = site.panel("front door")
+        with site.registry.transaction() as db:  # as if it had been fetched before the panel lost it
+            db.execute(
+                "INSERT INTO panel_log SELECT panel_id, 1000000, body, hash, previous FROM panel_log LIMIT 1",
+            )
+        (found,) = chains.verify_live(site, panel)
+        assert (found.chain, found.what) == ("front door", "truncated") and found.seq >= following
+
+
 def test_a_bulk_deletion_needs_two_approvers_or_the_word_and_the_site_key(house: House) -> None:
     for name in ("ann", "bob"):
         assert house.menshen("site", "approver", name, stdin=f"{name} and a long secret\n").code == 0
