@@ -118,7 +118,7 @@ def readable(data: dict[str, Any]) -> str:
     lines += ["", "## Figures", "", *(f"- {name.replace('_', ' ')}: {n}" for name, n in data["figures"].items())]
     lines += ["", "## Models", ""]
     for model in data["models"]:
-        lines += [f"- {model.get('name')}: {model.get('terms', '')}", *_nested(model, ("held_back", "evaluation"))]
+        lines += [f"- {model.get('name')}: {model.get('terms', '')}", *_nested(model)]
     lines += ["", "## Notices", "", *(f"- {notice}" for notice in data["notices"])]
     lines += ["", "## Retention", "", *(f"- {what}: {how}" for what, how in data["retention"].items())]
     lines += ["", "## Measures", "", *(f"- {measure}" for measure in data["measures"])]
@@ -162,11 +162,17 @@ def _deletions(site: Site) -> dict[str, int]:
     }
 
 
-def _nested(model: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+def _nested(value: dict[str, Any], indent: str = "  ") -> list[str]:
     lines = []
-    for name in names:
-        for key, value in model.get(name, {}).items():
-            lines.append(f"  - {key.replace('_', ' ')}: {json.dumps(value)}")
+    for name, inner in value.items():
+        if name in ("name", "terms", "files"):
+            continue
+        if isinstance(inner, dict):
+            lines += [f"{indent}- {name.replace('_', ' ')}:", *_nested(inner, indent + "  ")]
+        else:
+            lines.append(
+                f"{indent}- {name.replace('_', ' ')}: {inner if isinstance(inner, str) else json.dumps(inner)}"
+            )
     return lines
 
 

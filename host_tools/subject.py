@@ -103,5 +103,7 @@ def _shown(key: str, fact: Any) -> str:
     if key in _TIMES and isinstance(fact, int):
         return moment(fact)
     if isinstance(fact, list):
-        return ", ".join(str(item) for item in fact) or "none"
+        return "; ".join(_shown(key, item) for item in fact) or "none"
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {_shown(name, item)}" for name, item in fact.items() if item not in ("", None))
     return str(fact)
