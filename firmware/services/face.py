@@ -35,11 +35,12 @@ class FaceWay:
         self._wanted = None
         self._wake = asyncio.Event()
         self._busy = False
-        self.works = pipeline is not None
+        self._lent = False
+        self.works = self.ready = pipeline is not None
 
     @property
     def locked(self) -> bool:
-        return self._attempts.wait_s(_PANEL, self._panel.uptime.seconds()) > 0
+        return self._lent or self._attempts.wait_s(_PANEL, self._panel.uptime.seconds()) > 0
 
     @property
     def looking(self) -> bool:
@@ -57,6 +58,19 @@ class FaceWay:
     def stop(self) -> None:
         """Ends an attempt: the person chose another way, or went."""
         self._wanted = None
+
+    async def borrow(self) -> tuple:
+        """(capture, pipeline) for the self-test: nobody is looked at until `give_back`."""
+        self.stop()
+        self._lent = True
+        while self._busy:
+            await asyncio.sleep_ms(_PAUSE_MS)
+        self._busy = True
+        return self._capture, self._pipeline
+
+    def give_back(self) -> None:
+        self._pipeline.wipe()
+        self._busy = self._lent = False
 
     async def run(self) -> None:
         self._wanted = None
@@ -114,7 +128,7 @@ class FaceWay:
         while winner is None and not vote.over and self._wanted is candidates:
             if ticks_diff(ticks_ms(), deadline) > 0:
                 break
-            face, hint = await self._frame(quality.LENIENT)
+            face, hint = await self._frame(quality.LENIENT, candidates)
             if self._wanted is not candidates:
                 break
             panel.entry.show_face(self._pipeline.frame, face, hint)
@@ -122,7 +136,9 @@ class FaceWay:
                 seen["hint"] = quality.HINTS[hint]
                 await asyncio.sleep_ms(_PAUSE_MS)
                 continue
-            await self._drive(self._pipeline.embed_steps())
+            await self._drive(self._pipeline.embed_steps(), candidates)
+            if self._wanted is not candidates:
+                break
             at = ticks_ms()
             best, score, _, _ = gallery.match(self._pipeline.embedding, self._pipeline.model_id, candidates)
             times = dict(self._pipeline.times)
@@ -169,17 +185,23 @@ class FaceWay:
             self._pipeline.wipe()
             self._panel.entry.idle()
 
-    async def _frame(self, limits) -> tuple:
+    async def _frame(self, limits, wanted=None) -> tuple:
         """One frame, searched and judged: (face or None, hint)."""
         self._busy = True
         try:
             self._capture.take()
-            await self._drive(self._pipeline.find_steps())
+            await self._drive(self._pipeline.find_steps(), wanted)
+            if wanted is not None and self._wanted is not wanted:
+                return None, quality.NO_FACE
             return self._pipeline.judge(limits)
         finally:
             self._busy = False
 
-    async def _drive(self, steps) -> None:
+    async def _drive(self, steps, wanted=None) -> None:
+        """Gives way after each step; stops where it is when an attempt for `wanted` was ended, so that a PIN or a card
+        has the processor to itself."""
         for _ in steps:
             self._panel.beat("face")
+            if wanted is not None and self._wanted is not wanted:
+                return
             await asyncio.sleep(0)
