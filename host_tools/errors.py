@@ -177,6 +177,13 @@ class Unequal(HostError):
     code = "unequal"
 
 
+class SelftestFailed(HostError):
+    """The panel failed a check of its self-test."""
+
+    exit_code = 23
+    code = "selftest_failed"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -204,6 +211,7 @@ EXIT_CODES: dict[int, str] = {
             NotApproved,
             NotFlashable,
             Unequal,
+            SelftestFailed,
         )
     },
 }

@@ -38,6 +38,9 @@ CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
 CREDENTIALS = ("pin", "duress", "card")  # without its PIN no duress PIN
 WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request", "notice")
 TOMBSTONES = ("face", "resident")
+VERDICTS = ("ok", "failed", "absent", "skipped")
+MINUTES = ("kernels plain",)  # checks of the self-test that take a board minutes
+OPENING = ("lock",)  # those that open the door
 
 _STATE = ("one", CONSENT_STATES)
 # A window of access/schedule.py: weekdays (bit 0 is Monday, bit 7 holidays), first minute of the day, minute after the last.
@@ -289,6 +292,18 @@ OPS = {
         (),
     ),
     "maintenance": ((("on", _FLAG),), (("on", _FLAG),)),
+    # Without `check` the names of the checks; with it one of them is made, which may take a minute. `release`: the lock
+    # may move (the check "lock" opens the door). Figures: services/selftest.py.
+    "selftest": (
+        (("check?", _NAME), ("release?", _FLAG)),
+        (
+            ("checks?", ("list", 32, _NAME)),
+            ("check?", _NAME),
+            ("verdict?", ("one", VERDICTS)),
+            ("says?", ("text", 160)),
+            ("figures?", ("free", 1024)),
+        ),
+    ),
 }
 
 

@@ -18,6 +18,8 @@ from firmware.nn import kernels as kernel_sets
 from firmware.nn.pack import ALIGN, NONE, Pack, same_padding
 
 _MAX_FILE = 16 * 1024 * 1024
+# What `row_steps` moves in an operator's record (Model._compile).
+_IN, _IN_PITCH, _OUT, _OUT_PITCH, _ROWS, _SECOND, _SECOND_PITCH, _STRIDE = 0, 1, 2, 3, 4, 12, 13, 14
 
 
 class Model:
@@ -76,6 +78,21 @@ class Model:
             if border is not None:
                 self._kernels.fill(self._arena, border)
             yield i
+        self._export()
+
+    def row_steps(self):
+        """As `steps`, but a row a step: for kernels so slow that others must work within an operator."""
+        for kernel, record, border in self._plan:
+            row = array("i", record)
+            row[_ROWS] = 1
+            for y in range(record[_ROWS]):
+                for start, pitch in ((_IN, record[_IN_PITCH] * record[_STRIDE]), (_OUT, record[_OUT_PITCH])):
+                    row[start] = record[start] + y * pitch
+                row[_SECOND] = record[_SECOND] + y * record[_SECOND_PITCH]
+                kernel(self._arena, self._pack, 0, row)
+                yield y
+            if border is not None:
+                self._kernels.fill(self._arena, border)
         self._export()
 
     def wipe(self) -> None:

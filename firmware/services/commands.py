@@ -263,6 +263,13 @@ class Commands:
         self._panel.apply_settings()
         return {}
 
+    async def selftest(self, check: str = "", release: bool = False) -> dict:
+        from firmware.services import selftest
+
+        if not check:
+            return {"checks": selftest.CHECKS}
+        return await selftest.Selftest(self._panel).run(check, release)
+
     def maintenance(self, on: bool) -> dict:
         self._panel.set_maintenance(on)
         return {"on": on}

@@ -2,8 +2,10 @@
 
 from firmware.base.errors import BadRequest, EraseFailed, HalError, NotFound, VaultCorrupt, VaultFull
 from firmware.crypto.seal import sealed_bytes
-from firmware.vault.layout import NO_HANDLE
+from firmware.vault.layout import BLOCK_BYTES, NO_HANDLE
 from firmware.vault.records import COMMITTED, CORRUPT, DEBRIS, FACE, FREE, PUT, RECEIPTS, UNFINISHED
+
+_PATTERNS = (b"\x55", b"\0")  # every bit goes from 1 to 0, half of them beside a neighbour that has not yet
 
 
 class Pool:
@@ -111,6 +113,28 @@ class Pool:
             raise NotFound("Nothing is stored under this handle.")
         self.index.pop((kind, handle), None)
         return self._wipe_blocks(blocks, kind, reason, handle)
+
+    def exercise(self) -> int:
+        """Programs, reads back and erases a block that holds nothing; its number. VaultFull when none is free.
+
+        One that fails is out of use from then on. A power cut leaves what the next start takes for debris.
+        """
+        block = self._allocate(1)
+        try:
+            for pattern in _PATTERNS:
+                self._blocks.program(block, pattern * BLOCK_BYTES)
+            self._blocks.erase(block)
+        except (HalError, EraseFailed):
+            self._discard(block, 0, "unreadable", NO_HANDLE)
+            raise
+        self._taken.discard(block)
+        return block
+
+    def check(self):
+        """A generator: reads every block as a start does, one a step."""
+        for block in self._places:
+            self._records.classify(block)
+            yield block
 
     def _held(self, kind: int, handle: bytes) -> list:
         """The damaged blocks of this record, then the one in use."""

@@ -334,6 +334,16 @@ class Vault:
             self._audit.acknowledge(counter)
             self._outbox.acknowledge(counter)
 
+    def exercise_flash(self) -> int:
+        """Programs, reads back and erases a block that holds nothing; its number. VaultFull when none is free."""
+        self._need_keys()
+        return self._pool.exercise()
+
+    def check_records(self):
+        """A generator: reads every block of the records and its seal, one a step, as a start does."""
+        self._need_keys()
+        yield from self._pool.check()
+
     @property
     def quarantined(self) -> int:
         """How many blocks refuse to erase."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from firmware.link.ops import wire
-from host_tools import clearing, panels
+from host_tools import clearing, panels, selftest
 from host_tools.cli.common import (
     Json,
     PanelName,
@@ -17,6 +18,7 @@ from host_tools.cli.common import (
     listing,
     on_panel,
     result,
+    talk,
     waiting,
     when,
 )
@@ -98,6 +100,30 @@ def move(
     result(json, record.public(), f"{record.name} is on {port}.")
 
 
+@app.command("selftest")
+def selftest_(
+    port: Annotated[str | None, typer.Option("--port", help="Where it is connected, when not as noted.")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Also what takes minutes on a board.")] = False,
+    lock: Annotated[
+        bool | None, typer.Option("--lock/--no-lock", help="Whether the lock may open.", show_default="asked")
+    ] = None,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Let a panel examine itself; exit code 23 when a check failed. The door works meanwhile."""
+    with Site.open(site) as opened:
+        door = selftest.at_port(opened, port) if port else opened.panel(panel)
+        wanted = selftest.names(door, thorough, _may_open(door.name) if lock is None else lock)
+        checks = list(selftest.run(door, wanted, lambda name: talk(f"{name} ...")))
+        data = {"panel": door.name, "checks": [check.public() for check in checks]}
+    if json:
+        result(json, data, "")
+    else:
+        listing(json, [check.row() for check in checks], ("check", "verdict", "says", "figures"))
+    selftest.verdict(checks)
+
+
 @app.command()
 def retire(
     name: Annotated[str, typer.Argument(help="The panel's name.")],
@@ -138,6 +164,11 @@ def decommission(
         f"{name} is erased: {done.facts.faces} faces, {done.blocks} blocks read back as empty, signed by the panel."
     )
     result(json, data, sentence)
+
+
+def _may_open(name: str) -> bool:
+    """Nobody at a terminal: then the lock stays as it is."""
+    return sys.stdin.isatty() and typer.confirm(f"May {name} release its lock for a moment?", err=True)
 
 
 def _on_or_off(word: str) -> bool:
