@@ -16,10 +16,11 @@ from pathlib import Path
 
 ANYWHERE = bytes(8)  # as a panel: of every one
 
-# The enrolments that a stone lies on. Clocks of panel and host may differ: the panel's own numbers decide where known.
+# The enrolments that a stone lies on: by the panel's own numbers, whatever its clock said, or by the host's clock,
+# since what is owed has no number yet.
 UNDER = (
     "handle = :handle AND (:anywhere OR panel_id = :panel_id) AND "
-    "CASE WHEN sequence > 0 AND :sequence > 0 THEN sequence <= :sequence ELSE enrolled <= :wiped END"
+    "(sequence > 0 AND sequence <= :sequence OR enrolled <= :wiped)"
 )
 
 

@@ -1,0 +1,145 @@
+"""Random lives of a registry with backups and restores in between: who was deleted never comes back, others stay."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from host_tools import backup, residents
+from host_tools.site import Site, deadlines, history
+
+PANEL = b"panel-01"
+
+
+class Life:
+    """The registry and, beside it, what must be true of it: `stored` and `gone` handles."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.folder = folder
+        self.path = folder / "site.db"
+        self.site = Site.open(self.path)
+        self.number = 0  # the panel's own
+        self.stored: set[bytes] = set()
+        self.withdrawn: set[bytes] = set()
+        self.removed: set[bytes] = set()
+        self.backups: list[Path] = []
+        with self.site.registry.transaction() as db:
+            db.execute(
+                "INSERT INTO panels (panel_id, name, device_pub, link_key, port, state, added) "
+                "VALUES (?, 'door', zeroblob(32), zeroblob(32), 'socket://127.0.0.1:9', 'active', 0)",
+                (PANEL,),
+            )
+
+    def enrol(self) -> None:
+        """Somebody new, or who withdrew before and consents again."""
+        again = self.withdrawn and self.dice.random() < 0.3
+        handle = self.dice.choice(sorted(self.withdrawn)) if again else os.urandom(8)
+        self.number += 1
+        if deadlines.pending(self.site, handle):  # the contact that brings the new face first does what is owed
+            deadlines.confirm(self.site, handle, PANEL, "receipt", None, self.number)
+            self.number += 1
+        consent_id, now = os.urandom(16), self.site.now()
+        with self.site.registry.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO residents (handle, name, flat, doors, schedule, valid_from, valid_until, state, "
+                "added) VALUES (?, ?, '1', 1, '[]', 0, 0, 'active', 0)",
+                (handle, handle.hex()),
+            )
+            db.execute("INSERT OR IGNORE INTO placements VALUES (?, ?, 'active')", (handle, PANEL))
+            db.execute(
+                "INSERT INTO consents VALUES (?, ?, ?, 'face-door.en', 1, zeroblob(32), 'given', '{}', ?, ?, 0)",
+                (consent_id, handle, PANEL, now, now),
+            )
+            db.execute(
+                "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, enrolled, "
+                "sequence) VALUES (?, ?, ?, x'', 4, 0, 'stored', ?, ?)",
+                (handle, PANEL, consent_id, now, self.number),
+            )
+        self.stored.add(handle)
+        self.withdrawn.discard(handle)
+
+    def withdraw(self) -> None:
+        if not self.stored:
+            return
+        handle = self.dice.choice(sorted(self.stored))
+        self.number += 1
+        deadlines.open_(self.site, handle, PANEL, "withdrawal")
+        with self.site.registry.transaction() as db:
+            db.execute(
+                "UPDATE consents SET state = 'withdrawn', withdrawn = ? WHERE handle = ? AND state = 'given'",
+                (self.site.now(), handle),
+            )
+        if self.dice.random() < 0.7:  # the panel has confirmed; else it is still owed
+            deadlines.confirm(self.site, handle, PANEL, "receipt", None, self.number)
+        self.withdrawn.add(handle)
+        self.stored.discard(handle)
+
+    def move_out(self) -> None:
+        if self.stored:
+            handle = self.dice.choice(sorted(self.stored))
+            residents.remove(self.site, self.site.resident(handle.hex()))
+            self.stored.discard(handle)
+            self.removed.add(handle)
+
+    def back_up(self) -> None:
+        self.backups.append(self.folder / f"backup-{len(self.backups)}.db")
+        backup.backup(self.site, self.backups[-1])
+
+    def restore(self) -> None:
+        if not self.backups:
+            return
+        self.site.close()
+        lost = self.dice.random() < 0.4
+        if lost:
+            self.path.write_bytes(b"ruined")
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        chosen = self.dice.choice(self.backups)
+        backup.restore(chosen, self.path)
+        self.site = Site.open(self.path)
+        if lost:  # what came after the backup is unknown now; who was deleted must be so all the same
+            self.stored = self.known()
+
+    def faces(self, handle: bytes) -> int:
+        row = self.site.registry.row(
+            "SELECT count(*) AS n FROM enrolments WHERE handle = ? AND state = 'stored'", handle
+        )
+        return int(row["n"]) if row else 0
+
+    def known(self) -> set[bytes]:
+        """Whose face is stored by the registry's account, and not owed."""
+        owed = {deadline.handle for deadline in deadlines.pending(self.site)}
+        rows = self.site.registry.rows("SELECT DISTINCT handle FROM enrolments WHERE state = 'stored'")
+        return {row["handle"] for row in rows} - owed
+
+    def check(self) -> None:
+        assert not self.known() & (self.withdrawn | self.removed)
+        for handle in self.stored:
+            assert self.faces(handle) == 1, "a restore lost a resident's record"
+        given = self.site.registry.rows("SELECT DISTINCT handle FROM consents WHERE state = 'given'")
+        assert not {row["handle"] for row in given} & self.withdrawn
+        for resident in self.site.residents():
+            owed = deadlines.pending(self.site, resident.handle)
+            assert resident.handle not in self.removed or [row.cause for row in owed] == ["move_out"]
+        with self.site.registry.transaction() as db:
+            chain = history.entries(db)
+        assert history.verify(chain, history.read_head(self.path)) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_history_with_restores_brings_a_deleted_resident_back(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(1_800_000_000)  # every look at the clock is a second later
+    monkeypatch.setattr(Site, "now", staticmethod(lambda: next(seconds)))
+    life = Life(tmp_path, seed)
+    acts = [life.enrol, life.enrol, life.withdraw, life.move_out, life.back_up, life.restore]
+    for _ in range(25):
+        life.dice.choice(acts)()
+        life.check()
+    life.site.close()
