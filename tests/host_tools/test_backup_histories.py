@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host_tools import backup, residents
-from host_tools.site import Site, deadlines, history
+from host_tools.site import Site, deadlines, history, tombstones
 
 PANEL = b"panel-01"
 
@@ -143,3 +143,15 @@ def test_no_history_with_restores_brings_a_deleted_resident_back(
         life.dice.choice(acts)()
         life.check()
     life.site.close()
+
+
+def test_a_later_deletion_without_a_number_covers_what_an_earlier_one_s_number_does_not(tmp_path: Path) -> None:
+    life = Life(tmp_path, 0)
+    life.enrol()
+    (handle,) = life.stored
+    with life.site.registry.transaction() as db:
+        db.execute("UPDATE enrolments SET sequence = 3, enrolled = 150")
+        for wiped, sequence in ((100, 2), (200, 0)):
+            tombstones.bury(db, tombstones.Tombstone("face", handle, PANEL, wiped, sequence, "withdrawal"))
+        tombstones.lay(db, tombstones.of(db))
+    assert life.faces(handle) == 0
