@@ -113,7 +113,8 @@ def plot(ways: Sequence[Way]) -> str:
             parts += _bar(one, y, scale)
             y += _ROW
         y += 8
-    title = '<text x="8" y="18" font-size="13">Seconds from the first action to the open door (bar: mean, line: 9 in 10)</text>'
+    told = "Seconds from the first action to the open door (bar: mean, line: 9 in 10)"
+    title = f'<text x="8" y="18" font-size="13">{told}</text>'
     style = 'font-family="sans-serif" font-size="11" fill="#222"'
     body = "\n".join([title, *parts])
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{y + 8}" {style}>'

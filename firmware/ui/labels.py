@@ -108,6 +108,18 @@ DENIALS = {
         ("Maintenance", "维护中"),
         ("Please ask the manager", "请联系物业"),
     ),
+    "second_factor": (
+        ("One more proof", "请继续"),
+        ("Now the PIN, or your card", "请用密码或门卡"),
+    ),
+    "passback": (
+        ("Used a moment ago", "请稍候"),
+        ("Please ask the manager", "请联系物业"),
+    ),
+    "flat_first": (
+        ("Flat number first", "房号"),
+        ("flat #, then look", "房号#  看镜头"),
+    ),
     "card_removed": (
         ("Card left too early", "门卡离开太快"),
         ("Hold it still for a second", "请贴住一秒"),

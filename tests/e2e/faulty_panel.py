@@ -27,7 +27,7 @@ def _due(name):
     if wanted != name:
         return None
     os.remove(_FILE)
-    print("FAULT %s %s" % (name, what))
+    print("FAULT", name, what)
     return what
 
 

@@ -29,7 +29,7 @@ def _steps(steps):
 
 
 def say(what):
-    print("%d %s" % (time.ticks_ms(), what))
+    print(time.ticks_ms(), what)
 
 
 async def _told_drive(self, steps, wanted=None):

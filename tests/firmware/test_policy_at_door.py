@@ -1,4 +1,4 @@
-"""The panel's rules where people meet them: two proofs, anti-passback, holidays, a weak clock battery, fire, the case."""
+"""The panel's rules where people meet them: two proofs, anti-passback, holidays, a weak battery, fire, the case."""
 
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
