@@ -44,6 +44,7 @@ class House:
         self.faults = Faults()
         self.clock = Clock()
         self._draws = 0
+        self._verified = set()
         try:
             os.remove(self.path)
         except OSError:
@@ -91,9 +92,13 @@ class House:
             pass
 
     def receipts(self) -> list:
-        """All receipts, each verified."""
-        found = self.vault.receipts(0, 1000)
-        return [receipt.verify(data, PUBLIC, ed25519.verify) for _, data in found]
+        """All receipts; each was verified when it first came."""
+        found = [data for _, data in self.vault.receipts(0, 1000)]
+        for data in found:
+            if data not in self._verified:
+                receipt.verify(data, PUBLIC, ed25519.verify)
+                self._verified.add(data)
+        return [receipt.parse(data) for data in found]
 
     def image(self) -> bytes:
         with open(self.path, "rb") as file:
