@@ -12,9 +12,11 @@ from firmware.services.residents import GIVEN, WITHDRAWN
 from firmware.vault import clearance, receipt
 from firmware.vault.records import FACE, RESIDENT
 from tests.firmware.entry_house import Entrance
+from tests.firmware.test_nfc import Card
 from tests.firmware.vault_house import CONSENT, EILEEN, GRACE, MODEL, NOTICE, PUBLIC, refused, templates
 
 PIN = b"271828"
+UID, KEY = b"\x04abcdef", b"grace's card key"
 
 
 class Gallery:
@@ -76,6 +78,20 @@ def test_requirement_5_a_resident_withdraws_alone_and_sees_the_receipt():
     kinds = [kind for kind, _ in house.log()]
     assert kinds[-3:] == ["consent_withdrawn", "erase_intent", "erase_done"] and "opened" not in kinds
     assert house.type("301#271828#")  # the PIN opens as before
+
+
+def test_requirement_5_a_card_says_who_as_well():
+    house = home()
+    house.panel.residents.add_card(GRACE, UID, KEY)
+    house.type("*")
+    assert not house.tap(Card(UID, bytes(16))) and screens(house)[-1] == "denied"  # a copy of the UID is nobody
+    assert not house.type("#") and faces(house) == sorted([GRACE, EILEEN])
+    house.panel.entry.keypad.reset()
+    house.type("*")
+    assert not house.tap(Card(UID, KEY)) and screens(house)[-1] == "delete_face_confirm"
+    house.type("#")
+    assert screens(house)[-1] == "receipt" and faces(house) == [EILEEN]
+    assert house.tap(Card(UID, KEY))  # the card opens as before
 
 
 def test_requirement_5_withdrawing_takes_no_more_keys_than_consenting():
