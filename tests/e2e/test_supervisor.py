@@ -58,9 +58,9 @@ class House:
     def relock(self) -> None:
         """Somebody goes through the door."""
         self.sim.set_door(False)
-        time.sleep(0.2)
+        time.sleep(0.4)
         self.sim.set_door(True)
-        assert self.sim.wait_shut(5)
+        assert self.sim.wait_shut(20)
 
     def ways_work(self) -> None:
         for act in (lambda: self.sim.press(KEYS), lambda: self.sim.tap(self.card)):
