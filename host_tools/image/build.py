@@ -13,7 +13,7 @@ from typing import Any
 from firmware.services.settings import FIELDS
 from host_tools.errors import Usage
 from host_tools.image import archive, esp32, littlefs, mpy, partitions
-from host_tools.image.boards import BoardInfo, load
+from host_tools.image.board_info import BoardInfo, load
 from host_tools.image.esp32 import ImageError, Stock
 from host_tools.image.partitions import TABLE_OFFSET
 from host_tools.image.tree import stage_vfs

@@ -50,6 +50,16 @@ def search_levels(photo: Grey) -> Iterator[list[Tile]]:
             yield _tiles(photo, fit * zoom)
 
 
+def around(photo: Grey, centre: tuple[float, float], scale: float) -> Tile:
+    """One tile with `centre` (photograph coordinates) in its middle; the photograph's border is repeated beyond it."""
+    width, height = round(WIDTH / scale), round(HEIGHT / scale)
+    left, top = round(centre[0] - width / 2), round(centre[1] - height / 2)
+    rows = np.clip(np.arange(top, top + height), 0, photo.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + width), 0, photo.shape[1] - 1)
+    patch = Image.fromarray(photo[np.ix_(rows, columns)]).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    return Tile(np.asarray(patch), scale, -left * scale, -top * scale)
+
+
 def _whole(photo: Grey, scale: float) -> Tile:
     small = _resized(photo, scale)
     height, width = small.shape

@@ -19,7 +19,7 @@ from firmware.nn.pack import Pack
 from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
 from firmware.vision.detector import FaceDecoder, same_face
-from host_tools.vision.frames import HEIGHT, WIDTH, Tile, View, render, search_levels
+from host_tools.vision.frames import HEIGHT, WIDTH, Tile, View, around, render, search_levels
 from host_tools.vision.image import half2x2, warp
 from host_tools.vision.pictures import Grey, load_grey
 from host_tools.vision.pixelstats import level, measure
@@ -39,6 +39,7 @@ VIEWS = (
 )
 _MOST = 4  # templates the panel keeps of a person
 _NEEDED = 3  # views that must be good, of those asked for, before a photograph is learnt from
+_CLOSE_EYES = 40  # frame pixels
 _MIN_EYES = 20  # pixels between the eyes in the photograph itself: larger views would only be blown up
 
 
@@ -157,9 +158,25 @@ def locate(photo: Grey, pipeline: FacePipeline) -> tuple[tuple[float, float], tu
         others = sum(100 * other[3] / its.scale > least for its, other in found[1:])
         if others:
             raise ManyFaces(f"{others + 1} faces in the picture; enrol from a picture of one person")
-        right, left = (tile.to_photo(x / 16, y / 16) for x, y in face[5][:2])
-        return right, left
+        return _closer(photo, _eyes(tile, face), pipeline)
     raise NoFace("no face in the picture")
+
+
+def _eyes(tile: Tile, face: Face) -> tuple[tuple[float, float], tuple[float, float]]:
+    right, left = (tile.to_photo(x / 16, y / 16) for x, y in face[5][:2])
+    return right, left
+
+
+def _closer(
+    photo: Grey, eyes: tuple[tuple[float, float], tuple[float, float]], pipeline: FacePipeline
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The eyes as a second look sees them, at the size at which the detector places points best."""
+    (ax, ay), (bx, by) = eyes
+    middle = ((ax + bx) / 2, (ay + by) / 2)
+    tile = around(photo, middle, _CLOSE_EYES / max(math.dist(*eyes), 1))
+    seen = [_eyes(tile, face) for face in pipeline.find(tile.frame)]
+    near = [e for e in seen if math.dist(middle, ((e[0][0] + e[1][0]) / 2, (e[0][1] + e[1][1]) / 2)) < math.dist(*eyes)]
+    return near[0] if near else eyes
 
 
 def _apart(tiles: list[Tile], pipeline: FacePipeline) -> Iterator[tuple[Tile, Face]]:

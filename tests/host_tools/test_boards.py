@@ -10,7 +10,7 @@ import pytest
 
 from firmware.vault.layout import Layout
 from host_tools.image import partitions
-from host_tools.image.boards import chip_boards, constants, load
+from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.tree import source_root
 
 TABLES = ("CAMERA", "I2C", "LCD", "KEYPAD", "WIRES")

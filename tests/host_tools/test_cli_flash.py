@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.image import partitions
-from host_tools.image.boards import load
+from host_tools.image.board_info import load
 from tests.host_tools import stock
 from tests.host_tools.rom_loader import DownloadMode
 from tests.host_tools.test_cli_commands import Result, run

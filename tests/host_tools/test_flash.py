@@ -11,7 +11,7 @@ from host_tools import flash as flasher
 from host_tools.errors import NoPanel, Usage
 from host_tools.flash import FlashFailed, VaultInTheWay, WrongChip
 from host_tools.image import partitions
-from host_tools.image.boards import load
+from host_tools.image.board_info import load
 from host_tools.image.build import FlashImage, build
 from tests.host_tools import stock
 from tests.host_tools.rom_loader import DownloadMode

@@ -16,7 +16,7 @@ import pytest
 from firmware.link.messages import decode_frame, encode_frame, open_plain, plain
 from host_tools import panels
 from host_tools.image import source_root
-from host_tools.image.boards import chip_boards, constants, load
+from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.build import filesystem
 from host_tools.site import Site
 from host_tools.site.registry import Registry

@@ -12,7 +12,7 @@ from esptool.bin_image import LoadFirmwareImage
 
 from host_tools.errors import Usage
 from host_tools.image import archive, esp32, littlefs, mpy, partitions, source_root
-from host_tools.image.boards import chip_boards, load
+from host_tools.image.board_info import chip_boards, load
 from host_tools.image.build import FlashImage, build, filesystem, read_provision
 from host_tools.image.esp32 import ImageError
 from host_tools.image.inspect import inspect
