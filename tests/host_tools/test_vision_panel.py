@@ -112,7 +112,7 @@ def portrait() -> np.ndarray:
 
 def frames_of(photo: np.ndarray) -> list[np.ndarray]:
     """Near, far, turned, dim, bright, noisy; and an empty wall."""
-    eyes = (232.0, 231.0), (305.0, 223.0)
+    eyes = (222.0, 190.0), (304.0, 187.0)
     views = [
         View(40),
         View(20),
