@@ -180,7 +180,8 @@ class Sim:
 
     def wait_shut(self, timeout: float = 10.0) -> bool:
         """Whether the lock holds, waiting up to `timeout` seconds for it."""
-        return not self.door_state()["released"] or self.wait_lock(False, since=time.time(), timeout=timeout)
+        since = time.time()  # first: it may lock while it is being asked
+        return not self.door_state()["released"] or self.wait_lock(False, since=since, timeout=timeout)
 
     def screen(self) -> npt.NDArray[np.uint8]:
         """(320, 240, 3) RGB."""
