@@ -294,9 +294,9 @@ class Entry:
 
     def _took(self, kind: str, seen: dict) -> int:
         """From the first action: the first key, where the flat comes first; the card in the field; the face in view."""
-        if kind == "pin" or (kind == "face" and self._panel.settings["claim"]):
-            if self._typing_since is not None:
-                return ticks_diff(ticks_ms(), self._typing_since)
+        typed = kind == "pin" or (kind == "face" and self._panel.settings["claim"])
+        if typed and self._typing_since is not None:
+            return ticks_diff(ticks_ms(), self._typing_since)
         return seen.get("ms", 0)
 
     def _recent(self, resident) -> tuple:
