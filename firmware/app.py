@@ -27,7 +27,7 @@ from firmware.door import locks
 from firmware.door.door import Door
 from firmware.link.server import Server
 from firmware.nn import kernels
-from firmware.nn.model import Model, aligned_buffer
+from firmware.nn.model import Model, shared_arena
 from firmware.services.card_desk import CardDesk
 from firmware.services.clearing import Clearing
 from firmware.services.commands import Commands
@@ -47,7 +47,6 @@ from firmware.vision.pipeline import FacePipeline
 
 _COLLECT_ROUNDS = const(3)
 _RETENTION_S = const(60)
-_ARENA_BYTES = const(128 * 1024)  # what either network may need; they never run at the same time
 
 
 def _gallery(model_id: bytes) -> Gallery:
@@ -98,10 +97,10 @@ class Panel:
     def _vision(self) -> tuple:
         """(frame source, pipeline), or Nones: without camera or models the other ways in go on."""
         packs = self.board.root + "/packs/"
+        paths = packs + "detector.pack", packs + "embedder.pack"
         try:
-            arena = aligned_buffer(_ARENA_BYTES)
-            detector = Model(packs + "detector.pack", arena=arena)
-            embedder = Model(packs + "embedder.pack", arena=arena)
+            arena = shared_arena(*paths)
+            detector, embedder = [Model(path, arena=arena) for path in paths]
         except PackError as error:
             log("models", str(error))
             return None, None

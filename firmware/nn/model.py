@@ -15,7 +15,7 @@ import uctypes
 
 from firmware.base.errors import PackError
 from firmware.nn import kernels as kernel_sets
-from firmware.nn.pack import ALIGN, NONE, Pack, same_padding
+from firmware.nn.pack import ALIGN, HEADER_BYTES, NONE, Pack, arena_bytes, same_padding
 
 _MAX_FILE = 16 * 1024 * 1024
 # What `row_steps` moves in an operator's record (Model._compile).
@@ -34,7 +34,6 @@ class Model:
         self._kernels = kernels or kernel_sets.best()
         self._pack = _read(path)
         pack = Pack(self._pack)
-        self._tensors = pack.tensors
         self.meta = pack.meta
         self.model_id = pack.model_id
         self.arena_bytes = pack.arena_bytes
@@ -42,13 +41,13 @@ class Model:
         self._arena = aligned_buffer(pack.arena_bytes) if arena is None else arena
         if len(self._arena) < pack.arena_bytes or uctypes.addressof(self._arena) % ALIGN:
             raise PackError("the network needs an aligned arena of %d bytes" % pack.arena_bytes)
-        self._input = pack.tensors[pack.input]
-        self._input_record = _tensor_record(self._input)
-        self._input_border = _border(self._input)
-        self.input_shape = (self._input.height, self._input.width)
-        self._ops = pack.ops
+        # The pack's tables are gone after this: what runs are records, and the RAM is needed.
+        image = pack.tensors[pack.input]
+        self._input_record = _tensor_record(image)
+        self._input_border = _border(image)
+        self.input_shape = (image.height, image.width)
         self.op_count = len(pack.ops)
-        self._plan = [self._compile(op) for op in pack.ops]
+        self._plan = [self._compile(op, pack.tensors) for op in pack.ops]
         outputs = [pack.tensors[i] for i in pack.outputs]
         self.output_shapes = [(t.height, t.width, t.channels) for t in outputs]
         self.output_exponents = [t.exponent for t in outputs]
@@ -56,8 +55,9 @@ class Model:
         self._exports = [(out, _tensor_record(t)) for out, t in zip(self.outputs, outputs)]
 
     def load(self, pixels) -> None:
-        if len(pixels) != self._input.height * self._input.width:
-            raise ValueError("the network's input has %d x %d pixels" % (self._input.width, self._input.height))
+        height, width = self.input_shape
+        if len(pixels) != height * width:
+            raise ValueError("the network's input has %d x %d pixels" % (width, height))
         self._kernels.load(self._arena, pixels, self._input_record)
         if self._input_border is not None:
             self._kernels.fill(self._arena, self._input_border)
@@ -106,18 +106,19 @@ class Model:
         """What operator `i` made, as int8 without border. Valid between its step and the next; for tests
         and diagnosis.
         """
-        tensor = self._tensors[self._ops[i].output]
-        out = bytearray(tensor.pixels() * tensor.channels)
-        self._kernels.store(self._arena, out, _tensor_record(tensor))
+        record = self._plan[i][1]
+        start, pitch, rows, columns, channels = record[2], record[3], record[4], record[5], record[7]
+        out = bytearray(rows * columns * channels)
+        self._kernels.store(self._arena, out, _record(start, pitch, rows, columns, channels, record[17]))
         return out
 
     def _export(self) -> None:
         for out, record in self._exports:
             self._kernels.store(self._arena, out, record)
 
-    def _compile(self, op) -> tuple:
+    def _compile(self, op, tensors: list) -> tuple:
         """(kernel, record, border of the output or None); rewrites the operator's weights for the kernels."""
-        source, out = self._tensors[op.input], self._tensors[op.output]
+        source, out = tensors[op.input], tensors[op.output]
         linear = 1 if out.zero_point == 0 else 0
         kind, start, rows, columns, cin = op.kind, source.offset, out.height, out.width, source.channels
         if kind == "fc":
@@ -131,7 +132,7 @@ class Model:
             self._kernels.prepare(
                 self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, op.shift, linear
             )
-        second = self._tensors[op.second] if op.second != NONE else source
+        second = tensors[op.second] if op.second != NONE else source
         record = array(
             "i",
             (
@@ -159,30 +160,13 @@ class Model:
 
 
 def _tensor_record(t) -> array:
-    """A record that names `t` both as input and as output, for `load` and `store`."""
-    return array(
-        "i",
-        (
-            t.offset,
-            t.pitch,
-            t.offset,
-            t.pitch,
-            t.height,
-            t.width,
-            t.channels,
-            t.channels,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            1,
-            t.height,
-            t.width,
-            t.zero_point + 128,
-        ),
-    )
+    return _record(t.offset, t.pitch, t.height, t.width, t.channels, t.zero_point + 128)
+
+
+def _record(start, pitch, rows, columns, channels, zero) -> array:
+    """Names a tensor both as input and as output, for `load` and `store`."""
+    head = (start, pitch, start, pitch, rows, columns, channels, channels)
+    return array("i", head + (0, 0, 0, 0, 0, 0, 1, rows, columns, zero))
 
 
 def _border(t):
@@ -216,6 +200,19 @@ def _read(path: str) -> memoryview:
         if file.readinto(buffer) != size:
             raise PackError("the pack is truncated: " + path)
     return buffer
+
+
+def shared_arena(*paths) -> memoryview:
+    """An arena for any of these packs, which never run at the same time; PackError when one cannot be read."""
+    most = 0
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(HEADER_BYTES)
+        except OSError:
+            raise PackError("no model pack at " + path) from None
+        most = max(most, arena_bytes(head))
+    return aligned_buffer(most)
 
 
 def aligned_buffer(size: int) -> memoryview:

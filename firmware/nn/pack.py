@@ -174,6 +174,15 @@ def digest(data) -> bytes:
     return sha.digest()
 
 
+def arena_bytes(head) -> int:
+    """What a pack's header says that its network needs, before the whole pack is read and checked."""
+    if len(head) < HEADER_BYTES or bytes(head[:4]) != MAGIC:
+        raise PackError("this is no model pack")
+    needed = struct.unpack_from("<I", head, 12)[0]
+    _require(0 < needed <= _MAX_ARENA)
+    return needed
+
+
 def _header(data) -> tuple:
     if len(data) < HEADER_BYTES:
         raise PackError("the pack is truncated")

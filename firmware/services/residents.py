@@ -36,11 +36,25 @@ ENDED = {DECLINED: "notice", WITHDRAWN: "withdrawn"}  # why a face goes with its
 
 
 class Consent:
-    def __init__(self, state: int, time: int, consent_id: bytes, notice_hash: bytes):
-        self.state = state
-        self.time = time
-        self.consent_id = consent_id
-        self.notice_hash = notice_hash
+    """As its record has it: objects for each part would take twice the RAM, hundreds of times."""
+
+    def __init__(self, value, same=None):
+        self._head = bytes(value[:21])
+        self.notice_hash = bytes(value[21:53])
+        if same is not None:
+            self.notice_hash = same.setdefault(self.notice_hash, self.notice_hash)
+
+    @property
+    def state(self) -> int:
+        return self._head[0]
+
+    @property
+    def time(self) -> int:
+        return struct.unpack_from("<I", self._head, 1)[0]
+
+    @property
+    def consent_id(self) -> bytes:
+        return self._head[5:]
 
     def covers(self, consent_id: bytes, notice_hash: bytes) -> bool:
         return self.state == GIVEN and self.consent_id == consent_id and self.notice_hash == notice_hash
@@ -49,7 +63,8 @@ class Consent:
 class Resident:
     """What RAM holds of one resident: nothing secret."""
 
-    def __init__(self, handle: bytes, items: list):
+    def __init__(self, handle: bytes, items: list, same=None):
+        """`same`: dicts of flats, rights and notices, by which residents made one after the other share equal ones."""
         self.handle = handle
         self.flat = ""
         self.rights = Rights(0, Schedule(), 0, 0)
@@ -57,9 +72,14 @@ class Resident:
         self.uids = []
         self.consent = None
         for tag, value in items:
-            self._take(tag, value)
+            self._take(tag, value, same)
+        if same:
+            rights = self.rights
+            key = (rights.doors, rights.schedule.pack(), rights.valid_from, rights.valid_until)
+            self.flat = same[0].setdefault(self.flat, self.flat)
+            self.rights = same[1].setdefault(key, rights)
 
-    def _take(self, tag: int, value) -> None:
+    def _take(self, tag: int, value, same) -> None:
         if tag == _FLAT:
             self.flat = str(value, "utf-8")
         elif tag == _DOORS:
@@ -73,8 +93,7 @@ class Resident:
         elif tag in (_CARD, _UID_CARD):
             self.uids.append(_uid(tag, value))
         elif tag == _CONSENT:
-            state, time = struct.unpack_from("<BI", value)
-            self.consent = Consent(state, time, bytes(value[5:21]), bytes(value[21:53]))
+            self.consent = Consent(value, same and same[2])
 
 
 def _uid(tag: int, value) -> bytes:
@@ -136,13 +155,14 @@ class Residents:
     def load(self) -> int:
         """Reads all records at start; the number of those that could not be read."""
         bad = 0
+        same = ({}, {}, {})
         for handle in self._vault.resident_handles():
             try:
                 items = self._read(handle)
             except (VaultCorrupt, BadRequest):
                 bad += 1
                 continue
-            self._by_handle[handle] = Resident(handle, items)
+            self._by_handle[handle] = Resident(handle, items, same)
             self._forget(items)
         return bad
 

@@ -37,6 +37,7 @@ class Pool:
         Reads headers, commit words and seals; whether a free block is erased to its last byte its use checks.
         """
         stale = []
+        same = {}  # a resident's records share the handle's bytes
         for block in self._places:
             state, header = self._records.classify(block)
             newer = header.sequence if state == COMMITTED else 0
@@ -47,6 +48,7 @@ class Pool:
                 self._taken.add(block)
             if state == COMMITTED:
                 self._audit_knows(header.sequence)
+                header.handle = same.setdefault(header.handle, header.handle)
                 stale += self._index_record(block, header)
             elif state == CORRUPT:
                 stale.append((block, header.type, "unreadable", header.handle))

@@ -1,11 +1,13 @@
 """Text with soft edges on a GS4_HMSB frame buffer, from .fnt files.
 
-A .fnt file, all little endian: magic "MFN1", line height u8, zero u8, glyph count u16; per glyph the code
-point u16, the width u8, zero u8 and the offset u32 of its bitmap in the file; then the bitmaps, line height
+A .fnt file, all little endian: magic "MFN1", line height u8, zero u8, glyph count u16; per glyph, by rising
+code point, that u16, the width u8, zero u8 and the offset u32 of its bitmap in the file; then the bitmaps, line height
 rows of ink in thirds, four pixels a byte, the leftmost in the lowest bits (framebuf.GS2_HMSB).
 """
 
 # ruff: noqa: RUF001 - Chinese punctuation and typographic signs are meant
+
+import os
 
 import framebuf
 
@@ -14,6 +16,7 @@ from firmware.ui.palette import blend
 
 _HEAD_BYTES = const(8)
 _ENTRY_BYTES = const(8)
+_FIRST = const(32)
 _NEVER_FIRST = "，。、！？：；）"  # Chinese punctuation that must not begin a line
 _CHINESE_FROM = const(0x2E80)
 
@@ -22,24 +25,44 @@ class Font:
     """One size. Characters without a glyph show as an empty box, never as nothing."""
 
     def __init__(self, path: str):
+        data = bytearray(os.stat(path)[6])
         with open(path, "rb") as file:
-            data = bytearray(file.read())
+            file.readinto(data)
         if data[:4] != b"MFN1":
             raise ValueError("not a font: " + path)
         self.height = data[4]
         self._data = memoryview(data)
-        self._glyphs = {}
-        for at in range(_HEAD_BYTES, _HEAD_BYTES + int.from_bytes(data[6:8], "little") * _ENTRY_BYTES, 8):
-            code = data[at] | data[at + 1] << 8
-            offset = int.from_bytes(data[at + 4 : at + 8], "little")
-            self._glyphs[chr(code)] = (offset, data[at + 2])
+        self._count = data[6] | data[7] << 8
         self._inks = {}
 
     def has(self, character: str) -> bool:
-        return character in self._glyphs
+        return self._find(character) > 0
 
     def width(self, text: str) -> int:
-        return sum([self._glyphs[c][1] if c in self._glyphs else self.height // 2 for c in text])
+        return sum([self._width(self._find(character)) for character in text])
+
+    def _width(self, at: int) -> int:
+        return self._data[at + 2] if at else self.height // 2
+
+    def _find(self, character: str) -> int:
+        """Where the file's table names the glyph, 0 where it does not: a table of objects would be as large as the
+        bitmaps."""
+        data, code = self._data, ord(character)
+        low, high = 0, self._count
+        middle = code - _FIRST  # where the printable ASCII leads the table
+        while low < high:
+            if not low <= middle < high:
+                middle = (low + high) // 2
+            at = _HEAD_BYTES + _ENTRY_BYTES * middle
+            found = data[at] | data[at + 1] << 8
+            if found == code:
+                return at
+            if found < code:
+                low = middle + 1
+            else:
+                high = middle
+            middle = -1
+        return 0
 
     def draw(self, fb, text: str, x: int, y: int, ink: int, paper: int) -> int:
         """Draws `text` with its top left corner at x, y, on a background of `paper`; returns the x after
@@ -47,13 +70,14 @@ class Font:
         """
         palette = self._palette(ink, paper)
         for character in text:
-            if character in self._glyphs:
-                offset, width = self._glyphs[character]
+            at = self._find(character)
+            width = self._width(at)
+            if at:
+                offset = self._data[at + 4] | self._data[at + 5] << 8 | self._data[at + 6] << 16
                 size = (width + 3) // 4 * self.height
                 bitmap = self._data[offset : offset + size]
                 fb.blit((bitmap, width, self.height, framebuf.GS2_HMSB), x, y, -1, palette)
             else:
-                width = self.height // 2
                 fb.rect(x + 1, y + 3, width - 2, self.height - 6, ink)
             x += width
         return x
