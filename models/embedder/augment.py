@@ -11,7 +11,10 @@ from models.data import FACE_SIDE, STORED_SIDE
 
 
 def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> torch.Tensor:
-    """uint8 [n, 112, 112] to pixels [n, 1, 96, 96]; strength 0 is the exact clean view, 1 the full range."""
+    """uint8 [n, 112, 112] to pixels [n, 1, 96, 96], on the device of `rng`.
+
+    Strength 0 is the exact clean view, 1 the full range.
+    """
     x = _align(images[:, None].float() / 256, rng, strength)
     if strength == 0:
         return x
@@ -19,16 +22,16 @@ def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> t
     x = _light(x, rng, strength)
     x = _occlude(x, rng, strength)
     sigma = 0.03 * strength * _uniform(len(x), rng).square()
-    x = x + sigma * torch.randn(x.shape, generator=rng)
+    x = x + sigma * torch.randn(x.shape, generator=rng, device=rng.device)
     return ((x.clamp(0, 255 / 256) * 256).round() / 256).contiguous(memory_format=torch.channels_last)
 
 
 def _uniform(n: int, rng: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-    return (torch.rand(n, generator=rng) * (high - low) + low).view(n, 1, 1, 1)
+    return (torch.rand(n, generator=rng, device=rng.device) * (high - low) + low).view(n, 1, 1, 1)
 
 
 def _normal(n: int, rng: torch.Generator, sigma: float, limit: float) -> torch.Tensor:
-    return (torch.randn(n, generator=rng) * sigma).clamp(-limit, limit)
+    return (torch.randn(n, generator=rng, device=rng.device) * sigma).clamp(-limit, limit)
 
 
 def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
@@ -37,9 +40,13 @@ def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     angle = strength * _normal(n, rng, math.radians(4), math.radians(12))
     size = torch.exp(strength * _normal(n, rng, 0.05, 0.12))
     shift_x, shift_y = (strength * _normal(n, rng, 2.0, 5.0) for _ in range(2))
-    mirror = torch.ones(n) if strength == 0 else (torch.rand(n, generator=rng) < 0.5).float() * 2 - 1
+    mirror = (
+        torch.ones(n, device=x.device)
+        if strength == 0
+        else (torch.rand(n, generator=rng, device=rng.device) < 0.5).float() * 2 - 1
+    )
     centre = (STORED_SIDE - 1) / 2
-    at = torch.arange(FACE_SIDE) * ratio - centre
+    at = torch.arange(FACE_SIDE, device=x.device) * ratio - centre
     cos, sin = (angle.cos() * size).view(n, 1, 1), (angle.sin() * size).view(n, 1, 1)
     u, v = at.view(1, 1, -1) * mirror.view(n, 1, 1), at.view(1, -1, 1)
     grid = torch.stack((u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1)
@@ -48,15 +55,15 @@ def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
 
 def _distance(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
     """Some faces from farther away (down to 40 px) or out of focus; one size per part of the batch."""
-    order = torch.randperm(len(x), generator=rng)
+    order = torch.randperm(len(x), generator=rng, device=rng.device)
     part = int(len(x) * 0.15 * strength)
     x = x.clone()
     for low, high, rows in ((40, 60, order[:part]), (56, 88, order[part : 2 * part])):
-        side = int(torch.randint(low, high, (1,), generator=rng))
+        side = int(torch.randint(low, high, (1,), generator=rng, device=rng.device))
         small = F.interpolate(x[rows], size=(side, side), mode="bilinear", antialias=True, align_corners=False)
         x[rows] = F.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
     rows = order[2 * part : 3 * part]
-    kernel = torch.tensor([0.25, 0.5, 0.25])
+    kernel = torch.tensor([0.25, 0.5, 0.25], device=x.device)
     x[rows] = F.conv2d(F.pad(x[rows], (1, 1, 1, 1), mode="replicate"), (kernel[:, None] * kernel)[None, None])
     return x
 
@@ -65,7 +72,7 @@ def _light(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
     """Gamma, contrast, brightness, and for every second face a light from one side."""
     n = len(x)
     x = x.clamp_min(1e-4) ** torch.exp(strength * _uniform(n, rng, -0.35, 0.35))
-    ramp = torch.linspace(-1, 1, x.shape[-1])
+    ramp = torch.linspace(-1, 1, x.shape[-1], device=x.device)
     turn = _uniform(n, rng, 0, 2 * math.pi)
     slope = strength * 0.35 * _uniform(n, rng) * (_uniform(n, rng) < 0.5)
     x = x * (1 + slope * (turn.cos() * ramp.view(1, 1, 1, -1) + turn.sin() * ramp.view(1, 1, -1, 1)))
@@ -74,14 +81,16 @@ def _light(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
 
 def _occlude(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
     """A flat box over part of one face in eight; half of these cover the lower third, as a mask does."""
-    for row in torch.nonzero(torch.rand(len(x), generator=rng) < 0.125 * strength).flatten().tolist():
+    for row in (
+        torch.nonzero(torch.rand(len(x), generator=rng, device=rng.device) < 0.125 * strength).flatten().tolist()
+    ):
         top, left, high, wide = (
-            torch.randint(0, 72, (1,), generator=rng),
-            torch.randint(0, 72, (1,), generator=rng),
+            int(torch.randint(0, 72, (1,), generator=rng, device=rng.device)),
+            int(torch.randint(0, 72, (1,), generator=rng, device=rng.device)),
             24,
             24,
         )
-        if torch.rand(1, generator=rng) < 0.5:
+        if torch.rand(1, generator=rng, device=rng.device) < 0.5:
             top, left, high, wide = 60, 12, 36, 72
-        x[row, :, top : top + high, left : left + wide] = torch.rand(1, generator=rng)
+        x[row, :, top : top + high, left : left + wide] = torch.rand(1, generator=rng, device=rng.device)
     return x

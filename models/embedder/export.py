@@ -17,7 +17,7 @@ import torch
 from models import layers
 from models.arena import plan_arena
 from models.data import Faces, load_matcher
-from models.embedder import metrics
+from models.embedder import metrics, own
 from models.embedder.evaluate import HERE, embed
 from models.embedder.net import Embedder
 from models.graph import Graph
@@ -39,7 +39,20 @@ def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> 
     """Writes the three files; returns the manifest."""
     layers.fit_lanes(net)
     graph = net.graph({})
-    graph.meta = {"kind": "embedder", "threshold_q14": threshold_q14(graph, faces)}
+    return _write(graph, threshold_q14(graph, faces), training, folder)
+
+
+def export_own(net: Embedder, faces: Faces, data: Path, training: dict, folder: Path) -> dict:
+    """The same for a net trained on one's own pictures, its threshold and figures from the persons kept back."""
+    layers.fit_lanes(net)
+    graph = net.graph({})
+    threshold, figures = own.figures(data, faces, graph)
+    terms = "those of the pictures (and teachers) it was trained on"
+    return _write(graph, threshold, training, folder, {"terms": terms, "figures": figures})
+
+
+def _write(graph: Graph, threshold: int, training: dict, folder: Path, extra: dict | None = None) -> dict:
+    graph.meta = {"kind": "embedder", "threshold_q14": threshold}
     files = {"embedder.tflite": write_tflite(graph), "embedder.pack": write_pack(graph)}
     manifest = {
         "name": "embedder",
@@ -54,7 +67,9 @@ def export(net: Embedder, faces: Faces, training: dict, folder: Path = HERE) -> 
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
         },
         "training": training,
+        **(extra or {}),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -70,9 +85,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     faces = load_matcher(options.faces)
-    state = torch.load(options.checkpoint, weights_only=True)
+    state = torch.load(options.checkpoint, weights_only=True, map_location="cpu")
     data = train.lessons(options.faces, faces)
-    task = train.Task(data.centres)
+    task = train.Task(data.centres, state.get("shape", "small"))
     if state["phase"] == "quant":
         layers.fold(task.net)
         layers.set_mode(task.net, "quant")

@@ -1,11 +1,15 @@
 """Train the embedder: distil two teachers, then quantise, export and write the pack.
 
     python -m models.embedder.train --faces ../shared/faces --minutes 65
+    python -m models.embedder.train --faces ../shared/faces --live --shape wide --epochs 60     on a GPU
+    python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER                 your own pictures
 
-Resumes from its checkpoint folder; `--epochs` instead of `--minutes` makes a run repeatable to the step.
-The loss adds three parts: cosine to MobileFaceNet's embedding of the clean picture; a margin softmax over the
-identities, whose class vectors start at the teacher's identity means; and agreement of the batch's similarity
-matrix with EdgeFace's.
+Uses a GPU where torch finds one. Resumes from its checkpoint folder; `--epochs` instead of `--minutes` makes a run
+repeatable to the step. The loss adds three parts: cosine to MobileFaceNet's embedding; a margin softmax over the
+identities, whose class vectors start at the teacher's identity means; and agreement of the batch's similarity matrix
+with EdgeFace's. The teachers look at the clean pictures, once, in colour; or, with --live, at the very augmented view
+that the net gets. With --data alone there is no teacher, and the softmax is the whole loss; the layout of DIR is
+described in models/embedder/own.py.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from models import layers
 from models.data import CACHE, Faces, load_matcher, shrink
 from models.embedder import metrics, teachers
 from models.embedder.augment import view
-from models.embedder.net import Embedder
+from models.embedder.net import EMBEDDING, SHAPES, Embedder
 
 BATCH = 128
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
@@ -45,9 +49,27 @@ class Lessons:
 
     images: torch.Tensor  # uint8 [n, 112, 112]
     label: torch.Tensor  # identity number
-    near: torch.Tensor  # MobileFaceNet, unit [n, 128]
-    far: torch.Tensor  # EdgeFace, unit [n, 512]
-    centres: torch.Tensor  # MobileFaceNet's mean per identity, unit
+    centres: torch.Tensor  # where each identity's class vector starts, unit [identities, 128]
+    near: torch.Tensor | None = None  # MobileFaceNet on the clean pictures, unit [n, 128]
+    far: torch.Tensor | None = None  # EdgeFace on the clean pictures, unit [n, 512]
+    live: teachers.Live | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def to(self, device: torch.device) -> Lessons:
+        def moved(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        images, label, centres = (t.to(device) for t in (self.images, self.label, self.centres))
+        return Lessons(images, label, centres, moved(self.near), moved(self.far), self.live)
+
+    def targets(self, pixels: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What the two teachers say of these views, or said of their clean pictures."""
+        if self.live:
+            return self.live(pixels)
+        return tuple(None if stored is None else stored[rows] for stored in (self.near, self.far))
 
 
 def lessons(folder: Path, faces: Faces) -> Lessons:
@@ -57,31 +79,44 @@ def lessons(folder: Path, faces: Faces) -> Lessons:
     names, label = np.unique(faces.identity[rows], return_inverse=True)
     centres = np.zeros((len(names), near.shape[1]), np.float32)
     np.add.at(centres, label, near)
-    tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (faces.images[rows], label, near, far))
-    return Lessons(*tensors, torch.from_numpy(teachers.unit(centres)))
+    tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (faces.images[rows], label))
+    return Lessons(*tensors, torch.from_numpy(teachers.unit(centres)), torch.from_numpy(near), torch.from_numpy(far))
+
+
+def own_lessons(faces: Faces, live: teachers.Live | None, seed: int) -> Lessons:
+    """Lessons from one's own pictures. Class vectors start at random, or at the live teacher's identity means."""
+    rows = faces.rows("train")
+    names, label = np.unique(faces.identity[rows], return_inverse=True)
+    images = torch.from_numpy(np.ascontiguousarray(faces.images[rows]))
+    centres = torch.randn(len(names), EMBEDDING, generator=torch.Generator().manual_seed(seed))
+    if live:
+        near = [live(view(part, torch.Generator(), 0.0))[0].cpu() for part in images.split(BATCH)]
+        centres = torch.zeros(len(names), EMBEDDING).index_add_(0, torch.from_numpy(label), torch.cat(near))
+    return Lessons(images, torch.from_numpy(label), F.normalize(centres), live=live)
 
 
 class Task(nn.Module):
     """The net and the loss's own class vectors."""
 
-    def __init__(self, centres: torch.Tensor):
+    def __init__(self, centres: torch.Tensor, shape: str = "small"):
         super().__init__()
-        self.net = Embedder()
+        self.net = Embedder(shape)
         self.classes = nn.Parameter(centres.clone())
 
     def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
             raw = self.net(pixels)
         z = F.normalize(raw.float())
         logits = z @ F.normalize(self.classes).T
         wanted = F.one_hot(data.label[rows], logits.shape[1]) * MARGIN
-        off = 1 - torch.eye(len(z))
-        apart = z @ z.T - data.far[rows] @ data.far[rows].T
-        return {
-            "cosine": 1 - (z * data.near[rows]).sum(1).mean(),
-            "softmax": F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, data.label[rows]),
-            "matrix": (apart * off).square().mean(),
-        }
+        parts = {"softmax": F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, data.label[rows])}
+        near, far = data.targets(pixels, rows)
+        if near is not None:
+            parts["cosine"] = 1 - (z * near).sum(1).mean()
+        if far is not None:
+            off = 1 - torch.eye(len(z), device=z.device)
+            parts["matrix"] = ((z @ z.T - far @ far.T) * off).square().mean()
+        return parts
 
 
 def optimiser(task: Task, rate: float) -> torch.optim.Optimizer:
@@ -112,6 +147,7 @@ class Phase:
     minutes: float | None
     epochs: int
     seed: int
+    shape: str
 
     def progress(self, epochs: float, seconds: float) -> float:
         return epochs / self.epochs if self.minutes is None else seconds / (60 * self.minutes)
@@ -126,6 +162,7 @@ class Phase:
                 "seconds": seconds,
                 "phase": self.name,
                 "seed": self.seed,
+                "shape": self.shape,
             },
             partial,
         )
@@ -153,8 +190,9 @@ def _epoch(
     phase: Phase, task: Task, data: Lessons, adam: torch.optim.Optimizer, epoch: int, began: float
 ) -> dict[str, float]:
     """One pass over the images, cut short at the phase's end; returns the mean of each part of the loss."""
-    rng = torch.Generator().manual_seed(phase.seed * 10007 + epoch)
-    batches = torch.randperm(len(data.label), generator=rng).split(BATCH)[:-1]
+    rng = torch.Generator(data.device).manual_seed(phase.seed * 10007 + epoch)
+    batches = torch.randperm(len(data.label), generator=rng, device=rng.device).split(BATCH)
+    batches = batches[:-1] or batches  # a short last batch would disturb the normalisation's means
     sums: dict[str, float] = {}
     task.train()
     for step, rows in enumerate(batches):
@@ -187,7 +225,8 @@ def embed(net: nn.Module, pixels: np.ndarray) -> np.ndarray:
     found = []
     for start in range(0, len(pixels), BATCH):
         x = torch.from_numpy(pixels[start : start + BATCH].astype(np.float32))[:, None] / 256
-        found.append(net(x.contiguous(memory_format=torch.channels_last)).numpy())
+        x = x.to(next(net.parameters()).device)
+        found.append(net(x.contiguous(memory_format=torch.channels_last)).cpu().numpy())
     return teachers.unit(np.concatenate(found))
 
 
@@ -209,15 +248,23 @@ def validation(faces: Faces) -> Callable[[Task], str]:
 
 def quantise(task: Task, data: Lessons, seed: int) -> None:
     """Fold, equalise and calibrate on mildly augmented training faces; the net is quantised from then on."""
-    rng = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(data.label), generator=rng)[:1024]
+    rng = torch.Generator(data.device).manual_seed(seed)
+    rows = torch.randperm(len(data.label), generator=rng, device=rng.device)[:1024]
     layers.fold(task.net)
     layers.equalise(task.net)
     layers.calibrate(task.net, [view(data.images[part], rng, STRENGTH) for part in rows.split(BATCH)])
 
 
 def load(path: Path) -> dict:
-    return torch.load(path, weights_only=True) if path.exists() else {}
+    return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else {}
+
+
+def restore(state: dict) -> Embedder:
+    """The net of a float phase's checkpoint."""
+    net = Embedder(state.get("shape", "small"))
+    start = "net."
+    net.load_state_dict({k[len(start) :]: v for k, v in state["task"].items() if k.startswith(start)})
+    return net
 
 
 def summary(state: dict) -> dict:
@@ -227,6 +274,7 @@ def summary(state: dict) -> dict:
         "epochs": state["epoch"],
         "minutes": round(state["seconds"] / 60, 1),
         "seed": state["seed"],
+        "shape": state.get("shape", "small"),
     }
 
 
@@ -242,9 +290,10 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
             minutes,
             max(1, round(options.epochs * share)),
             options.seed,
+            options.shape,
         )
 
-    task = Task(data.centres).to(memory_format=torch.channels_last)
+    task = Task(data.centres, options.shape).to(data.device, memory_format=torch.channels_last)
     first, second = phase("float", FLOAT_RATE, 1.0), phase("quant", QUANT_RATE, QUANT_SHARE)
     if state := load(first.path):
         task.load_state_dict(state["task"])
@@ -257,26 +306,52 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
     return task
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=Path, required=True, help="folder with matcher/ and teachers/ in it")
-    parser.add_argument(
-        "--minutes", type=float, help="length of the float phase; a sixth is added for the quantised one"
-    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--faces", type=Path, help="folder with matcher/ and teachers/ in it")
+    source.add_argument("--data", type=Path, help="your own pictures: a folder per person")
+    parser.add_argument("--teachers", type=Path, help="with --data: folder with the two teachers' .onnx files")
+    parser.add_argument("--live", action="store_true", help="with --faces: the teachers look at the augmented views")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="small")
+    parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
+    parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--checkpoints", type=Path)
     options = parser.parse_args()
+    if options.data and not options.out:
+        parser.error("--data needs --out: the folder for your model")
+    if not options.checkpoints:
+        options.checkpoints = options.out / "checkpoints" if options.data else CHECKPOINTS
+    return options
+
+
+def main() -> None:
+    from models.embedder import export, own
+
+    options = arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    device = torch.device(options.device)
     options.checkpoints.mkdir(parents=True, exist_ok=True)
-    faces = load_matcher(options.faces)
-    data = lessons(options.faces, faces)
-    task = train(options, data, validation(faces))
-    from models.embedder.export import export
-
-    manifest = export(task.net, faces, summary(load(options.checkpoints / "embedder_quant.pt")))
+    where = options.faces / "teachers" if options.faces and options.live else options.teachers
+    live = teachers.Live(where, device) if where else None
+    if options.data:
+        faces = own.load(options.data)
+        data = own_lessons(faces, live, options.seed)
+    else:
+        faces = load_matcher(options.faces)
+        data = lessons(options.faces, faces)
+        data.live = live
+    task = train(options, data.to(device), validation(faces)).cpu()
+    said = summary(load(options.checkpoints / "embedder_quant.pt"))
+    if options.data:
+        manifest = export.export_own(task.net, faces, options.data, said, options.out)
+    else:
+        manifest = export.export(task.net, faces, said, options.out or export.HERE)
     print(json.dumps(manifest))
 
 
