@@ -1,0 +1,80 @@
+"""The panel's memory with 512 residents of 4 templates: `python -m tests.memory [--attempts 1000] [--heap 8M]`.
+
+The 32-bit MicroPython that MENSHEN_MP32 names has a board's words; without it the PC's own is measured, whose objects
+are twice as large. Figures as JSON on stdout; exit code 1 when a limit is exceeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from matplotlib.cbook import get_sample_data
+
+from host_tools.image.tree import packs
+from host_tools.sim.panel import find_micropython
+from host_tools.vision.frames import search_levels
+from host_tools.vision.pictures import load_grey
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAP_LIMIT = {32: 1_800_000, 64: 2_300_000}  # after the start, by the bits of a word; the first is a board's
+GROWTH_LIMIT = 2_000  # between the second and the last third of the attempts; in the first the rings of events fill
+TIMEOUT_S = 500
+
+
+def house(folder: Path) -> None:
+    (folder / "packs").mkdir()
+    for pack in packs():
+        shutil.copy(pack, folder / "packs")
+    portrait = load_grey(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    (folder / "picture").write_bytes(next(search_levels(portrait))[0].frame.tobytes())
+    _run(find_micropython(), "16M", "prepare", folder)
+
+
+def measure(folder: Path, attempts: int, heap: str) -> dict:
+    """What panel.py found, the limits beside it."""
+    micropython = os.environ.get("MENSHEN_MP32")
+    bits = 32 if micropython else 64
+    lines = _run(micropython or find_micropython(), heap, "measure", folder, attempts).splitlines()
+    figures = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    samples = figures["samples"]
+    third = max(1, len(samples) // 3)
+    growth = max(samples[-third:]) - max(samples[third : 2 * third]) if len(samples) > 2 else 0
+    return {**figures, "word_bits": bits, "heap": heap, "limit": HEAP_LIMIT[bits], "growth": growth}
+
+
+def holds(figures: dict) -> bool:
+    return figures["boot"]["heap_used"] <= figures["limit"] and figures["growth"] <= GROWTH_LIMIT
+
+
+def _run(micropython: str, heap: str, *words: object) -> str:
+    command = [micropython, "-X", f"heapsize={heap}", "tests/memory/panel.py", *map(str, words)]
+    environment = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--attempts", type=int, default=1000)
+    parser.add_argument("--heap", default="8M")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        house(Path(folder))
+        figures = measure(Path(folder), options.attempts, options.heap)
+    print(json.dumps(figures))
+    return 0 if holds(figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
