@@ -6,7 +6,7 @@ from firmware.ui.palette import PALETTE
 I2C = {"sda": 8, "scl": 9}
 LCD = {"sck": 39, "mosi": 40, "dc": 41, "cs": 42, "backlight": 47}
 KEYPAD = {"rows": [4, 5, 6, 7], "columns": [15, 16, 17]}
-WIRES = {"lock": 10, "exit": 11, "contact": 12, "tamper": 14, "buzzer": 13}
+WIRES = {"lock": 10, "exit": 11, "contact": 12, "tamper": 14, "buzzer": 13, "light": 21}
 NOISE = 1
 CAPABILITIES = ("camera", "nfc", "keypad", "display")
 

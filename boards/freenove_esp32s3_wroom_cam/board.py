@@ -16,6 +16,7 @@ CAMERA = {
 I2C = {"sda": 41, "scl": 42}
 LCD = {"sck": 39, "mosi": 38, "dc": 40}
 WIRES = {"lock": 21, "exit": 47, "contact": 14, "tamper": 1, "buzzer": 2}
+PIXEL = 48  # on the board
 NOISE = 1
 CAPABILITIES = ("camera", "nfc", "keypad", "display")
 
@@ -31,4 +32,5 @@ def build() -> Esp32Board:
         camera=CAMERA,
         flips={"vflip": True},
         lcd=LCD,
+        pixel=PIXEL,
     )

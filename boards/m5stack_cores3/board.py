@@ -17,7 +17,7 @@ CAMERA = {
 }
 I2C = {"sda": 2, "scl": 1}
 LCD = {"sck": 36, "mosi": 37, "dc": 35, "cs": 3}
-WIRES = {"lock": 9, "exit": 18, "contact": 8, "tamper": 17, "buzzer": 5}
+WIRES = {"lock": 9, "exit": 18, "contact": 8, "tamper": 17, "buzzer": 5, "light": 6}
 NOISE = 8
 CAPABILITIES = ("camera", "nfc", "keypad", "display")
 

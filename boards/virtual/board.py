@@ -15,6 +15,7 @@ from firmware.hal.virtual.door import (
     VirtualDoor,
     VirtualExitButton,
     VirtualFire,
+    VirtualLight,
     VirtualLock,
     VirtualTamper,
 )
@@ -50,6 +51,7 @@ class VirtualBoard(api.Board):
         self.tamper = VirtualTamper(bus)
         self.fire = VirtualFire(bus)
         self.buzzer = VirtualBuzzer(bus)
+        self.light = VirtualLight(bus)
         self.clock = VirtualClock(bus)
         self.console = VirtualConsole(bus)
         self.watchdog = system.VirtualWatchdog(bus)

@@ -103,6 +103,12 @@ class Buzzer:
         raise NotImplementedError
 
 
+class Light:
+    def show(self, name: str) -> None:
+        """Lights up for "ready", "working", "granted", "denied" or "alarm", or goes "off"; returns at once."""
+        raise NotImplementedError
+
+
 class Clock:
     def now(self) -> tuple:
         """(Unix seconds, source): TIME_UNKNOWN when nothing has ever set it, TIME_RTC when a battery-backed
@@ -164,6 +170,7 @@ class Board:
     fire = None  # where no fire alarm is wired
     lock_back = None  # the second output of a motor lock, a Lock that drives it shut
     buzzer = None
+    light = None  # where the board has none
     clock = None
     console = None
     watchdog = None

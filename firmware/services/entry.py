@@ -40,6 +40,7 @@ class Entry:
         self._flat = ""
         self._digits = 0
         self._answer_until = None
+        self._alarmed = False
 
     # The keypad
 
@@ -58,6 +59,7 @@ class Entry:
     async def _on_typing(self, field: str, value) -> None:
         self._answer_until = None
         self._panel.board.buzzer.tone("key")
+        self._light("working")
         if field == "flat":
             self._panel.screens.flat(value)
         else:
@@ -318,6 +320,7 @@ class Entry:
 
     def _tell(self, decision, reason: str, wait_s: int) -> None:
         panel = self._panel
+        self._light("granted" if decision.allow else "denied")
         if decision.allow:
             panel.board.buzzer.tone("granted")
             panel.screens.granted()
@@ -339,11 +342,29 @@ class Entry:
             # A case that is opened in maintenance is work, not an alarm; the log has it all the same.
             if event in ALARMS and not (event == "tamper" and panel.maintenance):
                 panel.board.buzzer.tone("alarm")
+                self._alarmed = True
+                self._light("alarm")
             if panel.vault.in_service:
                 panel.vault.append("tamper" if event[:6] == "tamper" else "door_alarm", bytes(8), event.encode())
+        if self._alarmed and (event in ALARMS_OVER or event == "closed"):
+            self._alarmed = False
+            self._rest()
         if event == "held_open":
             panel.screens.close_the_door()
             self.hold()
+
+    def _light(self, name: str) -> None:
+        light = self._panel.board.light
+        if light:
+            light.show(name)
+
+    def _rest(self) -> None:
+        """An alarm stays lit until it is over or the door is closed, whoever enters meanwhile."""
+        self._light("alarm" if self._alarmed else "ready" if self._serves else "off")
+
+    @property
+    def _serves(self) -> bool:
+        return self._panel.vault.in_service and not self._panel.maintenance
 
     # The screen at rest
 
@@ -358,9 +379,10 @@ class Entry:
     def idle(self) -> None:
         panel = self._panel
         self._answer_until = None
+        self._rest()
         if panel.vault.fresh:
             panel.screens.not_provisioned()
-        elif panel.maintenance or not panel.vault.in_service:
+        elif not self._serves:
             panel.screens.maintenance()
         else:
             panel.screens.idle(panel.face_on)

@@ -117,6 +117,7 @@ def _actions(world: World) -> dict[int, Callable[[bytes], None]]:
         wire.DISPLAY: show,
         wire.LOCK: lambda body: world.set_lock(bool(body[0])),
         wire.BUZZER: lambda body: world.buzz(body.decode("ascii")),
+        wire.LIGHT: lambda body: world.shine(body.decode("ascii")),
         wire.TIME_SET: lambda body: world.set_time(struct.unpack("<Q", body)[0]),
         wire.REPL: lambda body: world.set_repl(bool(body[0])),
         wire.WATCHDOG: lambda body: world.feed_watchdog(struct.unpack("<I", body)[0]),

@@ -174,6 +174,10 @@ class Sim:
     def buzzer_log(self) -> list[dict[str, Any]]:
         return list(self._ask("buzzer_log"))
 
+    def light_log(self) -> list[dict[str, Any]]:
+        """{"time", "light"} of each change, oldest first."""
+        return list(self._ask("light_log"))
+
     def wait_lock(self, released: bool, *, since: float = 0.0, timeout: float = 10.0) -> bool:
         """Whether the lock went to `released` after `since`, waiting up to `timeout` seconds for it."""
         return bool(self._ask("wait_lock", timeout, released=released, since=since))

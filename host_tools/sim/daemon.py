@@ -50,6 +50,7 @@ class Controls:
             "uptime_s": round(time.time() - self._started, 1),
             "released": world.released,
             "passable": world.passable,
+            "light": world.light,
             "clock": unix,
             "clock_source": source,
             "card": world.card_uid().hex() or None,
@@ -97,6 +98,9 @@ class Controls:
 
     def buzzer_log(self) -> list[dict[str, Any]]:
         return list(self._world.buzzer_log)
+
+    def light_log(self) -> list[dict[str, Any]]:
+        return list(self._world.light_log)
 
     def wait_lock(self, released: bool, since: float, timeout: float) -> bool:
         def happened() -> bool:

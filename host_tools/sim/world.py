@@ -43,6 +43,7 @@ class World:
         self.fire_alarm, self.battery_low = False, False
         self.lock_log: list[dict[str, Any]] = []
         self.buzzer_log: list[dict[str, Any]] = []
+        self.light_log: list[dict[str, Any]] = []
         self._switch_on()
 
     def _switch_on(self) -> None:
@@ -52,6 +53,7 @@ class World:
         self._camera_on = True
         self._released = False
         self._repl_open = True
+        self.light = "off"
         self._fed: tuple[float, float | None, float] | None = None  # when, by both clocks, and for how long
         self.display: bytes | None = None
 
@@ -116,6 +118,13 @@ class World:
     def buzz(self, tone: str) -> None:
         with self._changed:
             self.buzzer_log.append({"time": time.time(), "tone": tone})
+            self._changed.notify_all()
+
+    def shine(self, name: str) -> None:
+        with self._changed:
+            if name != self.light:
+                self.light = name
+                self.light_log.append({"time": time.time(), "light": name})
             self._changed.notify_all()
 
     def now(self) -> tuple[int, int]:
@@ -185,7 +194,7 @@ class World:
         return self._released or self.exit_pressed
 
     def wait(self, happened: Callable[[], bool], timeout: float) -> bool:
-        """Until `happened()` after a change of lock, display or buzzer, at most `timeout` seconds."""
+        """Until `happened()` after a change of lock, display, buzzer or light, at most `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(happened, timeout)
 

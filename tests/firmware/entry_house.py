@@ -45,6 +45,7 @@ class Board:
         self.entropy = house.entropy
         self.clock = house.clock
         self.lock, self.buzzer, self.display, self.console = Recorder(), Recorder(), Recorder(), Recorder()
+        self.light = Recorder()
         self.keypad = self.nfc = self.door = self.exit_button = self.tamper = self
         self.typed, self.card = "", None
 

@@ -30,6 +30,7 @@ class Chip:
         self.analog = {}
         self.wdt = None
         self.hertz = 0
+        self.pixels = []  # (pin, bytes) of each bitstream
         self.radio = False
         self.wifi = None
         self.sensor = None
@@ -395,13 +396,18 @@ def _freq(hertz=None):
     chip.hertz = hertz
 
 
+def _bitstream(pin, encoding, timing, data):
+    assert encoding == 0 and len(timing) == 4
+    chip.pixels.append((pin.number, bytes(data)))
+
+
 def install(camera=True) -> Chip:
     """Fresh modules; without `camera` the image has no such module."""
     global chip
     chip = Chip()
     sys.modules["machine"] = _Module(
         ADC=ADC, I2C=I2C, PWM=PWM, Pin=Pin, RTC=RTC, SPI=SPI, Timer=Timer, WDT=WDT,
-        freq=_freq, reset=_reset, unique_id=lambda: b"\x01\x02\x03\x04\x05\x06",
+        bitstream=_bitstream, freq=_freq, reset=_reset, unique_id=lambda: b"\x01\x02\x03\x04\x05\x06",
     )  # fmt: skip
     sys.modules["esp32"] = _Module(Partition=Partition)
     sys.modules["network"] = _Module(WLAN=WLAN, STA_IF=0)

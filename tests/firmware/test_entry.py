@@ -27,14 +27,34 @@ def test_flat_and_pin_open_and_a_wrong_pin_does_not():
     assert not door.type("301#735192#") and door.shown()[:2] == ("denied", "not_recognised")
 
 
+def test_the_light_says_what_the_tone_says():
+    door = house()
+    said = lambda: [name for _, name in door.board.light.calls]  # noqa: E731
+    assert door.type("301#246813#")
+    assert said()[-1] == "granted" and set(said()[:-1]) == {"working"}
+    assert not door.type("301#735192#") and said()[-1] == "denied"
+    entry = door.panel.entry
+    entry.idle()
+    assert said()[-1] == "ready"
+    entry.on_door("forced")
+    entry.idle()
+    assert said()[-1] == "alarm", "until it is over"
+    entry.on_door("closed")
+    assert said()[-1] == "ready"
+    door.board.light = None  # most boards
+    assert door.type("301#246813#")
+
+
 def test_a_duress_pin_opens_alike_and_raises_a_silent_alarm():
     door = house(duress=DURESS)
     assert door.type("301#246813#")
     calm, calls = door.panel.screens.calls[:], door.board.buzzer.calls[:]
+    lit = door.board.light.calls[:]
     events = door.panel.events.since(0, 32)[0]
-    del door.panel.screens.calls[:], door.board.buzzer.calls[:]
+    del door.panel.screens.calls[:], door.board.buzzer.calls[:], door.board.light.calls[:]
     assert door.type("301#864209#")
     assert door.panel.screens.calls == calm and door.board.buzzer.calls == calls
+    assert door.board.light.calls == lit
     after = [event["kind"] for event in door.panel.events.since(0, 32)[0]]
     assert after == [event["kind"] for event in events] + ["pin", "alarm"]
     assert ("door_alarm", b"duress") in door.log() and ("opened", b"pin") in door.log()

@@ -77,6 +77,8 @@ def pins_of(names) -> set:
 
     for table in ("CAMERA", "I2C", "LCD", "KEYPAD", "WIRES"):
         collect(names.get(table, {}))
+    if "PIXEL" in names:
+        found.add(names["PIXEL"])
     return found
 
 
@@ -107,6 +109,25 @@ def test_the_sensors_clock_keeps_its_ledc_channel():
         xclk = names.get("CAMERA", {}).get("xclk_pin", -1)
         if xclk >= 0:
             assert chip.pwm[0].pin == xclk and chip.pwm[1].pin == names["WIRES"]["buzzer"]
+
+
+def test_the_light_shows_on_the_boards_that_have_one():
+    lit = {}
+    for name in NAMES:
+        chip = wired()
+        names, board = built(name, chip)
+        if board.light:
+            for said in ("ready", "working", "granted", "denied", "alarm", "off", "granted"):
+                board.light.show(said)
+            pin = names.get("PIXEL", names["WIRES"].get("light"))
+            lit[name] = chip.pixels[-1] if "PIXEL" in names else (pin, chip.pins[pin].driven)
+            board.light.show("off")
+            assert chip.pixels[-1][1] == bytes(3) if "PIXEL" in names else not chip.pins[pin].driven
+    assert lit == {
+        "freenove_esp32s3_wroom_cam": (48, b"\x40\x00\x20"),
+        "m5stack_cores3": (6, 1),
+        "esp32s3_generic": (21, 1),
+    }
 
 
 def test_a_bare_board_still_has_a_door_a_clock_and_a_console():

@@ -13,7 +13,7 @@ from host_tools.image import partitions
 from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.tree import source_root
 
-TABLES = ("CAMERA", "I2C", "LCD", "KEYPAD", "WIRES")
+TABLES = ("CAMERA", "I2C", "LCD", "KEYPAD", "WIRES", "PIXEL")
 STRAPPING = {0, 3, 45, 46}
 USB = {19, 20}
 FLASH = set(range(26, 33))
@@ -79,7 +79,7 @@ def test_the_camera_is_complete(board: str) -> None:
 def test_the_door_is_complete_and_its_lock_on_a_pin_of_the_chip(board: str) -> None:
     wires = tables(board)["WIRES"]
     assert {"lock", "exit", "contact", "tamper", "buzzer"} <= set(wires)
-    assert set(wires) <= {"lock", "exit", "contact", "tamper", "buzzer", "fire", "lock_back"}
+    assert set(wires) <= {"lock", "exit", "contact", "tamper", "buzzer", "light", "fire", "lock_back"}
     assert isinstance(wires["lock"], int), "an expander's outputs are high in reset"
     slots = [place[1] for place in wires.values() if isinstance(place, tuple)]
     assert len(set(slots)) == len(slots) and all(0 <= slot < 8 for slot in slots)

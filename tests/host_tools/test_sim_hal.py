@@ -57,7 +57,7 @@ COMMANDS = {
     "7": lambda: (panel.console.open_repl(False), print("closed")),
     "8": lambda: (panel.clock.set(1_800_000_000), print("set")),
     "9": flash,
-    "*": lambda: (panel.buzzer.tone("granted"), panel.watchdog.feed(), print("fed")),
+    "*": lambda: (panel.buzzer.tone("granted"), panel.light.show("granted"), panel.watchdog.feed(), print("fed")),
     "#": inputs,
 }
 print("up", panel.name, panel.has_camera, panel.memory()["heap_free"] > 1000000)
@@ -156,6 +156,7 @@ def test_lock_door_and_buzzer(sim):
     assert said(sim, "#", "inputs") == "False True True"
     said(sim, "*", "fed")
     assert [entry["tone"] for entry in sim.buzzer_log()] == ["granted"]
+    assert [entry["light"] for entry in sim.light_log()] == ["granted"] and sim.status()["light"] == "granted"
 
 
 def test_cards_come_and_go(sim, tmp_path):

@@ -16,7 +16,7 @@ from firmware.hal.drivers.keypad_matrix import MatrixKeypad
 from firmware.hal.drivers.mpr121 import Mpr121Keypad
 from firmware.hal.drivers.pn532 import Pn532
 from firmware.hal.drivers.pn532_buses import I2cBus
-from firmware.hal.esp32 import door, network, pmu
+from firmware.hal.esp32 import door, light, network, pmu
 from firmware.hal.esp32.camera import FedCamera, SensorCamera
 from firmware.hal.esp32.clock import Ds3231, Esp32Clock
 from firmware.hal.esp32.console import SerialConsole
@@ -39,10 +39,11 @@ _KEYPAD_MS = const(10)
 
 
 class Esp32Board(api.Board):
-    """wires     pin numbers of the door's side: lock, exit, contact; where wired buzzer, tamper, fire (opens on
-              alarm) and lock_back (a motor lock's second relay); an input may be ("expander", n)
+    """wires     pin numbers of the door's side: lock, exit, contact; where wired buzzer, tamper, light (an
+              LED), fire (opens on alarm) and lock_back (a motor lock's second relay); an input may be ("expander", n)
     i2c       {"sda", "scl"} of the bus that leads out
     noise     an ADC1 pin whose noise helps the random generator; read before it gets its own use
+    pixel     the pin of a WS2812 that shows what the tones say, or None
     camera    the sensor's pins (SensorCamera), or None: frames are fed
     keypad    "mpr121", or {"rows": pins, "columns": pins}
     lcd       {"sck", "mosi", "dc"} and where they are wired {"cs", "backlight"}, with St7789's options; or None
@@ -51,7 +52,19 @@ class Esp32Board(api.Board):
     """
 
     def __init__(
-        self, name, palette, wires, i2c, noise, keypad, camera=None, flips=None, lcd=None, oled=None, power=None
+        self,
+        name,
+        palette,
+        wires,
+        i2c,
+        noise,
+        keypad,
+        camera=None,
+        flips=None,
+        lcd=None,
+        oled=None,
+        power=None,
+        pixel=None,
     ):
         self.lock = door.RelayLock(wires["lock"])  # first of all: the pin leaves its floating state locked
         self.lock_back = door.RelayLock(wires["lock_back"]) if "lock_back" in wires else None
@@ -69,6 +82,8 @@ class Esp32Board(api.Board):
         if camera:
             self._held = _keep_clock_channel(camera["xclk_pin"])
         self.buzzer = door.Buzzer(wires["buzzer"]) if "buzzer" in wires else door.NoBuzzer()
+        if pixel is not None or "light" in wires:
+            self.light = light.Lamp(wires["light"]) if pixel is None else light.Pixel(pixel)
         self.camera = self._offer("camera", SensorCamera, camera, **(flips or {})) if camera else self._fed()
         bus = I2C(0, sda=Pin(i2c["sda"]), scl=Pin(i2c["scl"]), freq=_I2C_HZ, timeout=_I2C_TIMEOUT_US)
         self._inputs(wires, bus)
@@ -158,8 +173,8 @@ def _lcd(palette, sck: int, mosi: int, dc: int, cs=None, backlight=None, **optio
     # miso=None: the port's own choice would be a pin of the octal PSRAM.
     spi = SPI(1, baudrate=_SPI_HZ, sck=Pin(sck), mosi=Pin(mosi), miso=None)
     select = Pin(cs, Pin.OUT, value=1) if cs is not None else None
-    light = Pin(backlight, Pin.OUT, value=0) if backlight is not None else None
-    return St7789(spi, Pin(dc, Pin.OUT, value=0), palette, select, light, **options)
+    behind = Pin(backlight, Pin.OUT, value=0) if backlight is not None else None
+    return St7789(spi, Pin(dc, Pin.OUT, value=0), palette, select, behind, **options)
 
 
 def _keypad(keypad, bus):

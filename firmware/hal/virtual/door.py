@@ -1,4 +1,4 @@
-"""Lock, door contact, exit button, tamper switch and buzzer."""
+"""Lock, door contact, exit button, tamper switch, buzzer and light."""
 
 from firmware.hal.virtual import wire
 
@@ -45,3 +45,11 @@ class VirtualBuzzer:
 
     def tone(self, name: str) -> None:
         self._bus.call(wire.BUZZER, name.encode())
+
+
+class VirtualLight:
+    def __init__(self, bus):
+        self._bus = bus
+
+    def show(self, name: str) -> None:
+        self._bus.call(wire.LIGHT, name.encode())

@@ -19,6 +19,7 @@ LOCK = const(0x4C)  # L u8 ->
 INPUTS = const(0x49)  # I -> u8: bit 0 door closed, bit 1 exit button pressed, bit 2 case open, bit 3 fire
 # alarm, bit 4 clock battery low
 BUZZER = const(0x42)  # B tone name ->
+LIGHT = const(0x48)  # H what it says ->
 TIME_GET = const(0x54)  # T -> u64 Unix seconds, u8 source
 TIME_SET = const(0x53)  # S u64 ->
 REPL = const(0x4F)  # O u8 -> (whether Ctrl-C interrupts)
