@@ -40,7 +40,7 @@ from firmware.services.refusals import Refusals
 from firmware.services.residents import ASKED, ENDED, GIVEN, Residents
 from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
-from firmware.services.supervise import LENGTHY, ROUND_MS, Supervisor
+from firmware.services.supervise import ROUND_MS, Supervisor
 from firmware.ui.screens import Screens
 from firmware.vault.vault import Vault
 from firmware.vision.pipeline import FacePipeline
@@ -313,7 +313,7 @@ class App:
             add("cards", panel.entry.run_cards)
         add("door", lambda: panel.door.run(panel.entry.on_door, lambda: panel.beat("door")))
         add("screen", panel.entry.run_screen)
-        add("link", server.run, LENGTHY)
+        add("link", server.run)
         if panel.face.works:
             add("face", panel.face.run)
         panel.supervisor.start()

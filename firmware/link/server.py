@@ -42,7 +42,9 @@ _AHEAD = const(32)
 
 
 class Server:
-    """`random(n)` is the board's entropy, `poll_ms` how often an idle console is looked at, `beat` called at each look."""
+    """`random(n)` is the board's entropy, `poll_ms` how often an idle console is looked at, `beat` called at each look.
+
+    A handler whose coroutine takes longer than a second beats by itself."""
 
     def __init__(self, console, ring, handler, random, poll_ms: int = 10, beat=None) -> None:
         self._console = console
@@ -68,6 +70,8 @@ class Server:
                 await asyncio.sleep(self._poll_ms / 1000)
                 continue
             for line in self._framer.feed(data):
+                if self._beat:
+                    self._beat()
                 reply = await self.answer(line)
                 if reply:
                     self._console.write(reply)

@@ -33,6 +33,7 @@ class CardDesk:
         deadline = ticks_add(ticks_ms(), wait_s * 1000)
         while ticks_diff(ticks_ms(), deadline) < 0:
             self._hold()
+            self._panel.beat("link")
             try:
                 uid = self._nfc.poll()
             except HalError:

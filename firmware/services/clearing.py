@@ -31,6 +31,7 @@ class Clearing:
         started = ticks_ms()
         while not panel.vault.clearance and ticks_diff(ticks_ms(), started) < _REPLY_MS:
             self._step()
+            panel.beat("link")
             await asyncio.sleep(0)
         return self._left if not panel.vault.clearance else 0
 

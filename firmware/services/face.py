@@ -35,7 +35,7 @@ class FaceWay:
         self._wanted = None
         self._wake = asyncio.Event()
         self._busy = False
-        self._lent = False
+        self._lent = self._collecting = False
         self.works = self.ready = pipeline is not None
 
     @property
@@ -61,10 +61,12 @@ class FaceWay:
 
     async def borrow(self) -> tuple:
         """(capture, pipeline) for the self-test: nobody is looked at until `give_back`."""
-        self.stop()
         self._lent = True
-        while self._busy:
-            await asyncio.sleep_ms(_PAUSE_MS)
+        try:
+            await self._free()
+        except BaseException:
+            self._lent = False
+            raise
         self._busy = True
         return self._capture, self._pipeline
 
@@ -164,12 +166,11 @@ class FaceWay:
         """`count` templates of the one person before the camera, for enrolment: strict about quality."""
         if not self.works:
             raise CameraError("this panel's camera does not work")
-        self.stop()
-        while self._busy:
-            await asyncio.sleep_ms(_PAUSE_MS)
+        await self._free()
         deadline = ticks_add(ticks_ms(), wait_s * 1000)
         templates = []
         hint = quality.NO_FACE
+        self._collecting = True
         try:
             while len(templates) < count:
                 if ticks_diff(ticks_ms(), deadline) > 0:
@@ -182,8 +183,16 @@ class FaceWay:
                 await asyncio.sleep_ms(_PAUSE_MS)
             return templates
         finally:
+            self._collecting = False
             self._pipeline.wipe()
             self._panel.entry.idle()
+
+    async def _free(self) -> None:
+        """Ends an attempt, and waits until camera and pipeline are."""
+        self.stop()
+        while self._busy:
+            self._panel.beat("link")
+            await asyncio.sleep_ms(_PAUSE_MS)
 
     async def _frame(self, limits, wanted=None) -> tuple:
         """One frame, searched and judged: (face or None, hint)."""
@@ -202,6 +211,8 @@ class FaceWay:
         has the processor to itself."""
         for _ in steps:
             self._panel.beat("face")
+            if self._collecting:
+                self._panel.beat("link")
             if wanted is not None and self._wanted is not wanted:
                 return
             await asyncio.sleep(0)

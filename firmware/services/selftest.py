@@ -208,7 +208,10 @@ class Selftest:
     async def _clock(self, figures: dict) -> tuple:
         clock = self._board.clock
         before, source = clock.now()
-        await asyncio.sleep_ms(_TICK_MS)
+        deadline = ticks_add(ticks_ms(), _TICK_MS)
+        while ticks_diff(ticks_ms(), deadline) < 0:
+            self._panel.beat("link")
+            await asyncio.sleep_ms(_WAIT_MS)
         after, _ = clock.now()
         figures.update(time=after, source=source)
         if not source:

@@ -1,8 +1,9 @@
 """Keeps the panel's tasks alive: one that dies or hangs leaves a locked door and is running again within two seconds.
 
-A task says that it lives by `beat(name)`, once in each turn of its loop. Silence is counted in the supervisor's own
-rounds, so that a loop that was busy for a while accuses nobody: every task has had its turn in each of them. When the
-loop itself hangs nobody feeds the watchdog, and the board resets; its lock is secure in reset.
+A task says that it lives by `beat(name)`, once in each turn of its loop, and lengthy work at each of its steps. Silence
+is counted in the supervisor's own rounds, so that a loop that was busy for a while accuses nobody: every task has had
+its turn in each of them. When the loop itself hangs nobody feeds the watchdog, and the board resets; its lock is secure
+in reset.
 """
 
 import asyncio
@@ -17,14 +18,12 @@ _AGAIN_MS = const(50)  # before a task that died runs again
 _AGAIN_MOST_MS = const(1600)  # before one that dies again and again
 _CALM_ROUNDS = const(50)  # without a death, and all is forgotten
 
-PROMPT = const(4)  # rounds of silence that are taken for a hang
-LENGTHY = const(400)  # for a task whose work may take a minute
+_PATIENCE = const(4)  # rounds of silence that are taken for a hang
 
 
 class _Task:
-    def __init__(self, run, patience: int):
+    def __init__(self, run):
         self.run = run
-        self.patience = patience
         self.silent = 0
         self.lived = 0
         self.pause_ms = _AGAIN_MS
@@ -38,9 +37,9 @@ class Supervisor:
         self._secure = secure
         self._tasks = {}
 
-    def add(self, name: str, run, patience: int = PROMPT) -> None:
+    def add(self, name: str, run) -> None:
         """`run` makes the coroutine, anew after each end."""
-        self._tasks[name] = _Task(run, patience)
+        self._tasks[name] = _Task(run)
 
     def beat(self, name: str) -> None:
         task = self._tasks.get(name)
@@ -58,7 +57,7 @@ class Supervisor:
             task.lived += 1
             if task.lived > _CALM_ROUNDS:
                 task.pause_ms = _AGAIN_MS
-            if task.silent > task.patience:
+            if task.silent > _PATIENCE:
                 log("app", "%s hangs" % name)
                 self._secure()
                 task.task.cancel()

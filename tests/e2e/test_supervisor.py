@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from host_tools import credentials, panels, residents
-from host_tools.errors import HostError
+from host_tools.errors import HostError, RefusedByPanel
 from host_tools.image import stage_vfs
 from host_tools.sim.control import Sim
 from host_tools.site import Site
@@ -38,6 +38,7 @@ class House:
         credentials.set_pin(site, panel, ann, PIN)
         credentials.issue_card(site, panel, ann, self.card)
         panel.request("set_policy", open_s=15)
+        self.panel = panel
         panel.close()
 
     def fault(self, name: str, what: str) -> int:
@@ -96,8 +97,6 @@ def _ticks(text: str, pattern: str) -> int:
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("what", ["die", "hang"])
 def test_a_task_that_dies_or_hangs(house: House, name: str, what: str) -> None:
-    if name == "link" and what == "hang":
-        pytest.skip("a command may take a minute: this task is given longer, and no way in depends on it")
     house.opens(lambda: house.sim.press(KEYS))
     released = time.time()
     before = house.fault(name, what)
@@ -134,6 +133,32 @@ def test_the_way_that_failed_opens_again_within_two_seconds(house: House, name: 
     house.sim.set_exit(False)
     house.relock()
     time.sleep(0.7)
+
+
+def test_keypad_and_card_never_stop_while_the_link_hangs(house: House) -> None:
+    assert house.sim.wait_shut(20)
+    before = house.fault("link", "hang")
+    by_pin = house.opens(lambda: house.sim.press(KEYS))
+    house.relock()
+    by_card = house.opens(lambda: house.sim.tap(house.card))
+    house.sim.tap(None)
+    house.relock()
+    assert house.sim.wait_console("link hangs", after=before)
+    print(f"the link hangs: PIN {by_pin:.2f} s, card {by_card:.2f} s")
+    assert max(by_pin, by_card) < WITHIN_S
+    assert house.panel.request("status")["uptime_s"] > 0, "the link answers again"
+    house.panel.close()
+    console = house.sim.console()[before:]
+    assert "keypad hangs" not in console and "cards hangs" not in console and "again" not in console
+
+
+def test_a_command_that_takes_its_time_is_no_hang(house: House) -> None:
+    before = len(house.sim.console())
+    with pytest.raises(RefusedByPanel, match="no card|No card"):
+        house.panel.request("card_wait", wait_s=3)
+    assert house.panel.request("selftest", check="clock")["verdict"] == "ok"
+    house.panel.close()
+    assert "hangs" not in house.sim.console()[before:]
 
 
 def test_leaving_is_free_whatever_hangs(house: House) -> None:

@@ -1,4 +1,4 @@
-"""The light beside the tones: a WS2812 in colours, or a plain LED. Neither says anything that tone and screen do not."""
+"""The light beside the tones: a WS2812 in colours, or a plain LED. It says nothing that tone and screen do not."""
 
 from machine import Pin, bitstream
 
