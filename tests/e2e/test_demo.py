@@ -1,4 +1,4 @@
-"""`menshen demo` as its user runs it: the exit code, the last line, the page; with the portraits and with own pictures."""
+"""`menshen demo` as its user runs it: exit code, last line and page; with the portraits and with own pictures."""
 
 from __future__ import annotations
 

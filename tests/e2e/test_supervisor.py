@@ -154,7 +154,7 @@ def test_keypad_and_card_never_stop_while_the_link_hangs(house: House) -> None:
 
 def test_a_command_that_takes_its_time_is_no_hang(house: House) -> None:
     before = len(house.sim.console())
-    with pytest.raises(RefusedByPanel, match="no card|No card"):
+    with pytest.raises(RefusedByPanel, match=r"no card|No card"):
         house.panel.request("card_wait", wait_s=3)
     assert house.panel.request("selftest", check="clock")["verdict"] == "ok"
     house.panel.close()

@@ -142,7 +142,7 @@ def test_a_change_of_settings_is_all_or_nothing():
 
 def test_events_are_numbered_for_ever_and_kept_for_a_while():
     events = Events()
-    for i in range(50):
+    for _ in range(50):
         events.add("face", opened=False)
     found, following = events.since(0, 12)
     assert [event["seq"] for event in found] == list(range(18, 30)) and following == 30
