@@ -43,7 +43,7 @@ MINUTES = ("kernels plain",)  # checks of the self-test that take a board minute
 OPENING = ("lock",)  # those that open the door
 
 _STATE = ("one", CONSENT_STATES)
-# A window of access/schedule.py: weekdays (bit 0 is Monday, bit 7 holidays), its first minute, the minute after its last.
+# A window of access/schedule.py: weekdays (bit 0 is Monday, bit 7 holidays), first minute, minute after the last.
 _WINDOW = (
     "rec",
     (("days", ("int", 1, 255)), ("start", ("int", 0, 1439)), ("end", ("int", 1, 1440))),

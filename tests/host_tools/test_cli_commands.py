@@ -85,9 +85,9 @@ def test_help_names_every_exit_code_and_every_command_has_a_help(menshen: Menshe
     for code, meaning in EXIT_CODES.items():
         assert f"{code}  {meaning[:40]}" in told
     commands = """
-        sim start, panel provision, resident add, consent ask, consent adopt, enrol, credential pin, wipe,
-        receipt verify, log, log verify, log host, deadlines, certificate, export, report impact, site backup, site restore,
-        site approver, panel decommission, demo
+        sim start, panel provision, panel decommission, resident add, consent ask, consent adopt, enrol, wipe,
+        credential pin, receipt verify, log, log verify, log host, deadlines, certificate, export, report impact,
+        site backup, site restore, site approver, demo
     """
     for words in commands.split(","):
         assert menshen(*words.split(), "--help").code == 0
