@@ -145,6 +145,10 @@ class Watchdog:
         board may hold it while the REPL is open, so that maintenance is possible."""
         raise NotImplementedError
 
+    def relax(self) -> None:
+        """What comes next may block for seconds: until the next `feed` a board allows a start-up's time."""
+        raise NotImplementedError
+
     timeout_ms = 0
 
 

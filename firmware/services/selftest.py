@@ -88,6 +88,7 @@ class Selftest:
             return ABSENT, "this machine does not run these"
         for network in ("detector",) if name == "plain" else ("detector", "embedder"):
             gc.collect()
+            self._board.watchdog.relax()
             model = Model("%s/packs/%s.pack" % (self._board.root, network), kernels=found)
             height, width = model.input_shape
             model.load(golden.noise(height * width))

@@ -385,9 +385,33 @@ def test_the_repl_opens_and_closes_with_ctrl_c_and_the_watchdog_is_held_meanwhil
     watchdog.feed()
     fed = chip.wdt.fed
     chip.fire(1)
-    assert chip.wdt.fed == fed + 1 and chip.wdt.timeout == watchdog.timeout_ms
+    assert chip.wdt.fed == fed + 1 and chip.wdt.timeout == 20_000
     console.open_repl(False)
     assert chip.kbd_intr == [3, -1] and not chip.timers[1].running and not console.repl_open
+
+
+def test_a_loop_that_hangs_is_reset_within_two_seconds_and_known_work_is_given_longer():
+    chip = fakes.install()
+    watchdog = HardwareWatchdog()
+    watchdog.relax()
+    assert chip.wdt is None, "nothing is armed before start-up is over"
+    watchdog.feed()
+    assert chip.wdt.timeout == 20_000
+    watchdog.feed()
+    assert chip.wdt.timeout == watchdog.timeout_ms == 2000 and chip.wdt.fed == 1
+    armed = chip.wdt
+    watchdog.feed()
+    assert chip.wdt is armed and armed.fed == 2, "armed once, then only fed"
+    watchdog.relax()
+    assert chip.wdt.timeout == 20_000
+    watchdog.feed()
+    assert chip.wdt.timeout == 2000
+    watchdog.hold(True)
+    watchdog.feed()
+    assert chip.wdt.timeout == 20_000, "Ctrl-D begins a start-up"
+    watchdog.hold(False)
+    watchdog.feed()
+    assert chip.wdt.timeout == 2000
 
 
 def test_the_console_reads_what_is_there_and_never_waits():

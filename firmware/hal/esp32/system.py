@@ -5,23 +5,34 @@ from machine import WDT, Timer
 from firmware.base.compat import const
 
 _FEED_MS = const(2000)
+_LONG_MS = const(20_000)
 
 
 class HardwareWatchdog:
-    """The chip's task watchdog, which nothing stops once it runs: it outlives a soft reset, so the timeout covers a
-    whole start-up. While the REPL is open a timer feeds it, because nobody else does there."""
+    """The chip's task watchdog, which catches a loop that hangs in C as well. Nothing stops it once it runs: it
+    outlives a soft reset, and only its time can be changed.
 
-    timeout_ms = 20_000
+    The first feed arms it with _LONG_MS, every later one with `timeout_ms`. Between two feeds lie the supervisor's
+    200 ms and what blocks meanwhile, by estimate and by the drivers' own limits: a picture 1,000 ms at most (its
+    contract), a card's exchange 250 ms, a receipt's signature 600 ms, a block's erasure 100 ms, a step of a network or
+    of a PIN less. What joins several of these, or loads a network, calls `relax` first. While the REPL is open the time
+    is long, for a start-up after Ctrl-D, and a timer feeds, because nobody else does there.
+    """
+
+    timeout_ms = 2000  # older ports count whole seconds
 
     def __init__(self, timer: int = 1):
         self._wdt = None
+        self._ms = 0
         self._timer_id = timer
         self._timer = None
 
     def feed(self) -> None:
-        if self._wdt is None:
-            self._wdt = WDT(timeout=self.timeout_ms)
-        self._wdt.feed()
+        self._arm(_LONG_MS if self._wdt is None or self._timer else self.timeout_ms)
+
+    def relax(self) -> None:
+        if self._wdt:
+            self._arm(_LONG_MS)
 
     def hold(self, on: bool) -> None:
         """On: it is fed by the timer, whatever the app does."""
@@ -29,8 +40,16 @@ class HardwareWatchdog:
             self._timer.deinit()
             self._timer = None
         if on:
+            self.relax()
             self._timer = Timer(self._timer_id)
             self._timer.init(mode=Timer.PERIODIC, period=_FEED_MS, callback=self._feed_armed)
+
+    def _arm(self, ms: int) -> None:
+        """Making it anew changes the time of the one that there is."""
+        if ms != self._ms:
+            self._wdt = WDT(timeout=ms)
+            self._ms = ms
+        self._wdt.feed()
 
     def _feed_armed(self, _) -> None:
         if self._wdt:
