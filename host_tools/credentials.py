@@ -11,7 +11,7 @@ from typing import Any
 from firmware.credentials.ntag424 import DOOR_KEY
 from firmware.credentials.pin import ITERATIONS, SALT_BYTES
 from firmware.crypto.hmac import hmac_sha256
-from host_tools import lost_cards
+from host_tools import lost_cards, policy
 from host_tools.errors import Usage
 from host_tools.personalise import personalise, slot_key
 from host_tools.readers import Reader, card_file
@@ -32,7 +32,7 @@ def set_pin(site: Site, panel: Panel, resident: Resident, pin: str | None = None
     """Sets a PIN, a random one unless given, and returns it, never to be seen again. Usage: a weak one.
 
     `duress`: a second one beside the usual; it opens just so, and the panel raises an alarm that nobody there sees.
-    Of it the registry keeps no trace.
+    Of it registry and history keep no trace.
     """
     pin = generate_pin(resident.flat) if pin is None else pin
     if not pin.isascii() or not pin.isdigit() or not PIN_DIGITS <= len(pin) <= _MAX_PIN_DIGITS:
@@ -101,9 +101,9 @@ def admit_uid(site: Site, panel: Panel, resident: Resident, uid: bytes) -> None:
     _issue(site, panel, resident, "card", uid, "card_put", {"uid": uid})
 
 
-def set_uid_only(panel: Panel, on: bool) -> None:
+def set_uid_only(site: Site, panel: Panel, on: bool) -> None:
     """The policy that `admit_uid` needs, off unless set; the panel logs it, and each opening by it."""
-    panel.request("set_policy", uid_only=on)
+    policy.change(site, panel, uid_only=on)
 
 
 def _not_lost(site: Site, uid: bytes) -> None:
@@ -123,6 +123,8 @@ def revoke(site: Site, panel: Panel, resident: Resident, kind: str, uid: bytes |
             "AND (? IS NULL OR uid = ?)",
             (resident.handle, panel.panel_id, kind, uid, uid),
         )
+    if kind != "duress":
+        site.note("credential_revoked", resident.handle, panel.panel_id, kind=kind, dropped=int(dropped))
     return int(dropped)
 
 
@@ -148,6 +150,7 @@ def _issue(
             (resident.handle, panel.panel_id, kind, uid, row_id),
         )
         db.execute("UPDATE credentials SET state = 'active' WHERE id = ?", (row_id,))
+    site.note("credential_issued", resident.handle, panel.panel_id, kind=kind)
 
 
 def _flat_salt(site: Site, flat: str) -> bytes:

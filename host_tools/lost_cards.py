@@ -23,6 +23,7 @@ def report(site: Site, uid: bytes) -> dict[str, str]:
                 (uid, record.panel_id, site.now()),
             )
         db.execute("UPDATE credentials SET state = 'revoked' WHERE kind = 'card' AND uid = ?", (uid,))
+    site.note("card_lost")
     settle_all(site)
     return states(site, uid)
 

@@ -45,6 +45,12 @@ def settings(panel: Panel) -> dict[str, Any]:
     return {**DEFAULTS, **(said if isinstance(said, dict) else {})}
 
 
+def change(site: Site, panel: Panel, **wanted: Any) -> None:
+    """Sets what is named, and notes it in the history."""
+    panel.request("set_policy", **wanted)
+    site.note("policy_set", panel=panel.panel_id, **wanted)
+
+
 def answers(
     site: Site,
     panel: Panel,

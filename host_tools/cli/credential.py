@@ -130,7 +130,7 @@ def uid_only_(
     json: Json = False,
 ) -> None:
     """Whether cards without a key may open by their UID. Off unless set; every change and opening is logged."""
-    with on_panel(site, panel) as (_, door):
+    with on_panel(site, panel) as (opened, door):
         if on:
             confirm(
                 f"From now on {door.name} opens for a number. Anybody who has stood near such a card for a second can "
@@ -138,7 +138,7 @@ def uid_only_(
                 door.name,
                 yes,
             )
-        credentials.set_uid_only(door, on)
+        credentials.set_uid_only(opened, door, on)
     result(json, {"uid_only": on}, f"Cards by UID alone: {'allowed on ' + door.name if on else 'refused'}.")
 
 

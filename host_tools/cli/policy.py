@@ -99,8 +99,8 @@ def set_(
     wanted = {name: value for name, value in given.items() if value is not None}
     if not wanted:
         raise Usage("Name what to change. See: menshen policy set --help.")
-    with on_panel(site, panel) as (_, there):
-        there.request("set_policy", **wanted)
+    with on_panel(site, panel) as (opened, there):
+        policy.change(opened, there, **wanted)
     result(json, wanted, f"Set on {there.name}: {', '.join(wanted)}. Next: menshen policy check.")
 
 

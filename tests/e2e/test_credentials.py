@@ -220,10 +220,10 @@ def test_a_card_by_its_uid_needs_the_policy(house: House) -> None:
     card.save(path)
     with pytest.raises(RefusedByPanel):
         credentials.admit_uid(house.site, house.panel, house.bob, card.uid)
-    credentials.set_uid_only(house.panel, True)
+    credentials.set_uid_only(house.site, house.panel, True)
     credentials.admit_uid(house.site, house.panel, house.bob, card.uid)
     assert house.taps(path)["opened"]
-    credentials.set_uid_only(house.panel, False)
+    credentials.set_uid_only(house.site, house.panel, False)
     assert not house.taps(path)["opened"]
     noted = [entry for entry in house.log() if "uid" in entry[1]]
     assert noted == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.sim.card import Card
+from host_tools.site import Site, history
 from tests.host_tools.test_cli_commands import Menshen, menshen, place
 
 __all__ = ("menshen", "place")  # fixtures
@@ -55,6 +57,29 @@ def test_a_lost_card_asks_for_its_name(menshen: Menshen, blank: Path) -> None:
     again = menshen("credential", "card", "Ann", str(blank))
     assert again.code == 2 and "reported lost" in again.err
     assert menshen("credential", "lost", "--json").json == {"door": 1}
+
+
+def test_the_history_tells_of_credentials_and_rules(menshen: Menshen, place: Path, blank: Path) -> None:
+    with Site.open(place / "site.db") as site, site.registry.transaction() as db:
+        before = len(history.entries(db))
+    uid = menshen("credential", "card", "Ann", str(blank), "--json").json["uid"]
+    assert menshen("credential", "pin", "Ann").code == 0
+    assert menshen("credential", "pin", "Ann", "--duress").code == 0
+    assert menshen("credential", "revoke", "Ann", "duress", "--yes").code == 0
+    assert menshen("credential", "revoke", "Ann", "card", "--uid", uid, "--yes").code == 0
+    assert menshen("credential", "revoke", "Ann", "pin", "--yes").code == 0
+    assert menshen("policy", "set", "--open-s", "6").code == 0
+    assert menshen("credential", "uid-only", "off").code == 0
+    with Site.open(place / "site.db") as site, site.registry.transaction() as db:
+        told = [(entry.action, json.loads(entry.detail)) for entry in history.entries(db)[before:]]
+    assert told == [
+        ("credential_issued", {"kind": "card"}),
+        ("credential_issued", {"kind": "pin"}),
+        ("credential_revoked", {"kind": "card", "dropped": 1}),
+        ("credential_revoked", {"kind": "pin", "dropped": 1}),
+        ("policy_set", {"open_s": 6}),
+        ("policy_set", {"uid_only": False}),
+    ], "and nothing of the duress PIN"
 
 
 def test_a_visitor_gets_a_code_and_loses_it(menshen: Menshen) -> None:
