@@ -8,8 +8,14 @@ import numpy as np
 
 try:
     from tflite_runtime import interpreter as _tflite
+
+    _DENSE_AS_PANEL = True
 except ImportError:
     from ai_edge_litert import interpreter as _tflite
+
+    # LiteRT 2 rounds its reference fully connected kernel once, not twice as tflite-runtime, TFLite's specification
+    # and the panel do; that operator is computed here instead.
+    _DENSE_AS_PANEL = False
 
 
 class Int8Model:
@@ -33,6 +39,9 @@ class Int8Model:
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in self._input["shape"])
+        exact = _DENSE_AS_PANEL or resolver != "BUILTIN_REF"
+        ops = [] if exact else self._interpreter._get_ops_details()
+        self._dense = {int(op["outputs"][0]): op["inputs"] for op in ops if op["op_name"] == "FULLY_CONNECTED"}
 
     def run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Outputs in the graph's order. `pixels`: uint8 (an image, encoded here) or int8 (as the network
@@ -42,7 +51,22 @@ class Int8Model:
             pixels = encode(pixels)
         self._interpreter.set_tensor(self._input["index"], pixels.reshape(self.input_shape))
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
+        return [self._result(detail["index"]) for detail in self._outputs]
+
+    def _result(self, index: int) -> np.ndarray:
+        found: np.ndarray = self._interpreter.get_tensor(index)
+        return self._connected(index).reshape(found.shape) if index in self._dense else found
+
+    def _connected(self, index: int) -> np.ndarray:
+        """A fully connected operator from its input, by the arithmetic of this module's `requantise`."""
+        details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
+        data, weights, bias = (int(operand) for operand in self._dense[index])
+        (in_scale, in_zero), (out_scale, out_zero) = (details[i]["quantization"] for i in (data, index))
+        x = self._interpreter.get_tensor(data).reshape(-1).astype(np.int64) - in_zero
+        sums = self._interpreter.get_tensor(weights).astype(np.int64) @ x + self._interpreter.get_tensor(bias)
+        scale = in_scale * details[weights]["quantization"][0] / out_scale
+        steps = requantise(sums.astype(np.float64), -round(np.log2(scale)))
+        return np.clip(steps + out_zero, -128, 127).astype(np.int8)
 
     def layers(self) -> list[tuple[str, np.ndarray | None]]:
         """(operator, its result) of the last run, in order; needs `keep_layers`. None for what an ADD adds up:
@@ -51,7 +75,7 @@ class Int8Model:
         ops = self._interpreter._get_ops_details()
         overwritten = {index for op in ops if op["op_name"] == "ADD" for index in op["inputs"]}
         return [
-            (op["op_name"], None if index in overwritten else self._interpreter.get_tensor(index))
+            (op["op_name"], None if index in overwritten else self._result(int(index)))
             for op in ops
             for index in op["outputs"][:1]
         ]
@@ -60,3 +84,10 @@ class Int8Model:
 def encode(pixels: np.ndarray) -> np.ndarray:
     """8-bit grey as the network's int8 input: q = pixel - 128."""
     return (pixels.astype(np.int16) - 128).astype(np.int8)
+
+
+def requantise(sums: np.ndarray, shift: int) -> np.ndarray:
+    """TFLite's double rounding of sums * 2**-shift: halved, then to nearest, ties up, then away from zero."""
+    halves = np.floor((sums + 1) * np.float32(0.5))
+    steps = halves * np.float32(2.0 ** (1 - shift))
+    return np.trunc(steps + np.copysign(np.float32(0.5), steps)).astype(np.float32, copy=False)

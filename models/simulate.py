@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from models.graph import Graph, GraphError, Op, Tensor, same_padding
-from models.runtime import Int8Model
+from models.runtime import Int8Model, requantise
 
 _EXACT_FLOAT32 = 2**24
 
@@ -48,13 +48,6 @@ def _mean(x: np.ndarray, zero_point: int) -> np.ndarray:
     total = x.astype(np.float64).sum(axis=(1, 2), keepdims=True) + zero_point * x.shape[1] * x.shape[2]
     count = x.shape[1] * x.shape[2]
     return np.trunc((total + np.copysign(count // 2, total)) / count)
-
-
-def requantise(sums: np.ndarray, shift: int) -> np.ndarray:
-    """TFLite's double rounding of sums * 2**-shift: halved, then to nearest, ties up, then away from zero."""
-    halves = np.floor((sums + 1) * np.float32(0.5))
-    steps = halves * np.float32(2.0 ** (1 - shift))
-    return np.trunc(steps + np.copysign(np.float32(0.5), steps)).astype(np.float32, copy=False)
 
 
 def _accumulate(graph: Graph, op: Op, x: np.ndarray) -> np.ndarray:
