@@ -40,7 +40,7 @@ class FaceWay:
 
     @property
     def locked(self) -> bool:
-        return self._lent or self._attempts.wait_s(_PANEL, self._panel.uptime.seconds()) > 0
+        return self._lent or self._collecting or self._attempts.wait_s(_PANEL, self._panel.uptime.seconds()) > 0
 
     @property
     def looking(self) -> bool:
