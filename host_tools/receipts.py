@@ -112,7 +112,7 @@ def _consent_now(panel: Panel, handle: bytes) -> bytes:
 
 
 def collect(site: Site, panel: Panel) -> list[bytes]:
-    """Fetches and keeps the receipts that this site has not fetched yet."""
+    """Fetches and keeps the receipts that this site has not fetched yet, and lets the panel forget what is kept."""
     row = site.registry.row("SELECT receipts_next FROM panels WHERE panel_id = ?", panel.panel_id)
     since = int(row["receipts_next"]) if row else 0
     found: list[bytes] = []
@@ -120,7 +120,9 @@ def collect(site: Site, panel: Panel) -> list[bytes]:
         page = panel.request("receipts", since=since, limit=_PAGE)
         if not page["receipts"]:
             if found:
-                _acknowledge(panel, found[-1])
+                _acknowledge(panel, since)
+            elif page.get("waiting"):  # it has not heard so, or its flash was put back to an older state
+                _acknowledge(panel, min(since, panel.request("status").get("log_next", since)))
             return found
         for data in page["receipts"]:
             store(site, panel, data)
@@ -130,9 +132,9 @@ def collect(site: Site, panel: Panel) -> list[bytes]:
             db.execute("UPDATE panels SET receipts_next = ? WHERE panel_id = ?", (since, panel.panel_id))
 
 
-def _acknowledge(panel: Panel, data: bytes) -> None:
-    """All up to this one are verified and on this disk: the panel may forget them."""
-    panel.request("receipts_ack", upto=read(data).counter)
+def _acknowledge(panel: Panel, following: int) -> None:
+    """All before this counter are verified and on this disk: the panel may forget them."""
+    panel.request("receipts_ack", upto=following - 1)
 
 
 def signed(public_key: bytes, message: bytes, signature: bytes) -> bool:

@@ -186,7 +186,7 @@ OPS = {
     ),
     "receipts": (
         (_SINCE, ("limit", ("int", 1, 5))),
-        (("receipts", ("list", 5, _RECEIPT)), _NEXT),
+        (("receipts", ("list", 5, _RECEIPT)), _NEXT, ("waiting?", _COUNT)),  # waiting: not yet acknowledged
     ),
     "log": (
         (_SINCE, ("limit", ("int", 1, 32))),

@@ -212,7 +212,11 @@ class Commands:
 
     def receipts(self, since, limit) -> dict:
         found = self._vault.receipts(since, limit)
-        return {"receipts": [receipt for _, receipt in found], "next": found[-1][0] + 1 if found else since}
+        return {
+            "receipts": [receipt for _, receipt in found],
+            "next": found[-1][0] + 1 if found else since,
+            "waiting": self._vault.receipts_waiting,
+        }
 
     def receipts_ack(self, upto: int) -> dict:
         self._vault.acknowledge_receipts(upto)

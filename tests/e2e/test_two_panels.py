@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import certificate, consent, enrol, notices, panels, residents, wipe
-from host_tools.errors import HostError
+from host_tools import certificate, consent, enrol, notices, panels, receipts, residents, wipe
+from host_tools.errors import HostError, LinkFailed
 from host_tools.sim.control import Sim
 from host_tools.site import Panel, Resident, Site, deadlines
 
@@ -85,3 +85,24 @@ def test_withdrawn_everywhere_though_one_door_is_away(site: Site, sims: list[Sim
         assert {receipt.panel_id for receipt in kept} == {front.panel_id, back.panel_id}
     page, paper = certificate.write(certificate.gather(site, bob, "Bob"), tmp_path / "bob")
     assert "receipt-2.bin" in page.read_text("utf-8") and paper.read_bytes()[:5] == b"%PDF-"
+
+
+def test_an_acknowledgement_that_was_lost_is_said_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = site.panel("front")
+    dora = on_both(site, "Dora", "304", tmp_path / "d")
+    front.request("wipe_face", handle=dora.handle, reason="request")  # the answer with the receipt is lost
+
+    def cut(op: str, timeout_s: float | None = None, **fields: object) -> dict[str, object]:
+        if op == "receipts_ack":
+            raise LinkFailed("the line broke")
+        return Panel.request(front, op, timeout_s, **fields)
+
+    monkeypatch.setattr(front, "request", cut)
+    with pytest.raises(LinkFailed):
+        receipts.collect(site, front)
+    monkeypatch.undo()
+    assert [receipt.handle for receipt in site.receipts()].count(dora.handle) == 1
+    assert front.request("status")["receipts_waiting"] > 0
+    assert receipts.collect(site, front) == [] and front.request("status")["receipts_waiting"] == 0
