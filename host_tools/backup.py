@@ -10,6 +10,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from host_tools import ledger
 from host_tools.errors import RegistryBroken, Usage
@@ -17,11 +18,27 @@ from host_tools.site import Site, deadlines, history, tombstones
 from host_tools.site.registry import Registry
 from host_tools.site.tombstones import ANYWHERE, Tombstone
 
-# What came after the backup stays. Parents before children.
-_KEPT = (
-    *("panels", "residents", "placements", "consents", "enrolments", "credentials", "receipts", "deadlines"),
-    *("notices", "settings", "approvers", "reports", "panel_log", "lost_cards", "visitors"),
-)
+# What the registry being replaced knows stays, parents before children: rows that the backup lacks, by what makes a row
+# the same one (two registries that went apart give the same number to different things). Of a row in both, the facts
+# of the world since the backup are kept; what managers decide themselves is taken from the backup.
+_SAME = {
+    "panels": ("panel_id",),
+    "residents": ("handle",),
+    "placements": ("handle", "panel_id"),
+    "consents": ("consent_id",),
+    "enrolments": ("handle", "panel_id", "consent_id", "enrolled"),
+    "credentials": ("handle", "panel_id", "kind", "uid", "issued"),
+    "receipts": ("digest",),
+    "deadlines": ("handle", "panel_id", "cause", "reference", "opened"),
+    "notices": ("name", "version"),
+    "settings": ("name",),
+    "approvers": ("name",),
+    "reports": ("kind", "made", "sha256"),
+    "panel_log": ("panel_id", "seq"),
+    "lost_cards": ("uid", "panel_id"),
+    "visitors": ("flat", "panel_id", "number", "until"),
+}
+_FACTS = ("placements", "consents", "enrolments", "credentials", "deadlines", "lost_cards", "visitors")
 
 
 @dataclass(frozen=True)
@@ -82,14 +99,15 @@ def _take_over(restored: Site, path: Path) -> int:
         tombstones.lay(db, stones)
         buried = before - _stored(db)
         if running:
-            for table in _KEPT:
-                _copy_missing(running, db, table)
+            for table in _SAME:
+                _merge(running, db, table)
+            tombstones.lay(db, stones)  # the file beside it may know more than it does
             _continue_history(running, db)
             _raise_counters(running, db)
             running.close()
         db.execute("UPDATE panels SET receipts_next = 0")  # the panels give again what they still have
         history.append_restored(db, restored.now(), restored.actor, history.read_head(path))
-    for stone in owed:
+    for stone in sorted(owed, key=lambda stone: stone.what != "resident"):  # moving out includes the face
         _owe(restored, stone)
     return buried
 
@@ -107,12 +125,33 @@ def _open_running(path: Path) -> sqlite3.Connection | None:
         return None
 
 
-def _copy_missing(running: sqlite3.Connection, db: sqlite3.Connection, table: str) -> None:
-    names = [row["name"] for row in running.execute(f"PRAGMA table_info({table})")]
-    marks = ", ".join("?" * len(names))
-    how = "REPLACE" if table == "deadlines" else "IGNORE"
-    for row in running.execute(f"SELECT * FROM {table}"):
-        db.execute(f"INSERT OR {how} INTO {table} ({', '.join(names)}) VALUES ({marks})", tuple(row))
+def _merge(running: sqlite3.Connection, db: sqlite3.Connection, table: str) -> None:
+    same = _SAME[table]
+    known = {tuple(row[name] for name in same): dict(row) for row in db.execute(f"SELECT * FROM {table}")}
+    for row in map(dict, running.execute(f"SELECT * FROM {table}").fetchall()):
+        found = known.get(tuple(row[name] for name in same))
+        values = {name: value for name, value in row.items() if name != "id"}
+        if found is None:
+            if table in ("panels", "residents"):
+                _make_room(db, table, row)
+            marks = ", ".join("?" * len(values))
+            db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+        elif table in _FACTS:
+            sets = ", ".join(f"{name} = ?" for name in values)
+            key = ("id",) if "id" in found else same
+            where = " AND ".join(f"{name} = ?" for name in key)
+            db.execute(f"UPDATE {table} SET {sets} WHERE {where}", (*values.values(), *(found[name] for name in key)))
+
+
+def _make_room(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    """Names are unique among those in use: who or what bears it in the backup, and is another, steps aside."""
+    unique, ended = (("name",), "retired") if table == "panels" else (("name", "flat"), "removed")
+    if row["state"] != ended:
+        where = " AND ".join(f"{name} = ?" for name in unique)
+        db.execute(
+            f"UPDATE {table} SET name = name || ' (from the backup)' WHERE {where} AND state != '{ended}'",
+            tuple(row[name] for name in unique),
+        )
 
 
 def _continue_history(running: sqlite3.Connection, db: sqlite3.Connection) -> None:
@@ -147,15 +186,21 @@ def _brings_back(db: sqlite3.Connection, stone: Tombstone) -> bool:
 
 
 def _owe(site: Site, stone: Tombstone) -> None:
-    """Asked of the panel once more: it may have been restored from an old copy as well."""
-    if stone.panel_id == ANYWHERE:
-        rows = site.registry.rows("SELECT DISTINCT panel_id FROM enrolments WHERE handle = ?", stone.handle)
-        panels = [row["panel_id"] for row in rows]
-    else:
-        panels = [stone.panel_id]
-    for panel_id in panels:
-        cause = "move_out" if stone.what == "resident" else "request"
-        deadlines.open_(site, stone.handle, panel_id, cause, "deleted before the restore")
+    """Asked of the panel once more: it may have been restored from an old copy as well.
+
+    Not where the deletion is pending already, nor where the person has enrolled again since.
+    """
+    rows = site.registry.rows(
+        "SELECT panel_id, min(CASE state WHEN 'wiped' THEN 1 ELSE 0 END) AS gone FROM enrolments WHERE handle = ? "
+        "GROUP BY panel_id",
+        stone.handle,
+    )
+    for row in rows:
+        panel_id = bytes(row["panel_id"])
+        here = stone.panel_id in (ANYWHERE, panel_id)
+        if here and row["gone"] and not deadlines.pending(site, stone.handle, panel_id):
+            cause = "move_out" if stone.what == "resident" else "request"
+            deadlines.open_(site, stone.handle, panel_id, cause, "deleted before the restore")
 
 
 def _remove(path: Path) -> None:
