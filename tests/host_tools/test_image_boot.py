@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import sys
@@ -20,14 +19,15 @@ from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.build import filesystem
 from host_tools.site import Site
 from host_tools.site.registry import Registry
+from tests import mp32
 
 ROOT = source_root()
 GENERIC = "esp32s3_generic"
 PATIENCE_S = 30.0
-# A 32-bit build, where MENSHEN_MP32 names one, is nearest to the chip.
+# A 32-bit build is nearest to the chip.
 PORTS = {"x64": str(Path(sys.executable).parent / "micropython")}
-if os.environ.get("MENSHEN_MP32"):
-    PORTS["x86"] = os.environ["MENSHEN_MP32"]
+if narrow := mp32.find():
+    PORTS["x86"] = narrow
 
 
 class Started:

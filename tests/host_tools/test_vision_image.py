@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from host_tools.vision.image import half2x2, warp
+from tests import mp32
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 96
@@ -30,7 +31,7 @@ with open(out, "wb") as sink:
 
 def interpreters() -> list[str]:
     found = [os.environ.get("MENSHEN_MICROPYTHON") or str(Path(sys.executable).parent / "micropython")]
-    return found + [path for path in [os.environ.get("MENSHEN_MP32")] if path]
+    return found + list(filter(None, [mp32.find()]))
 
 
 def transforms() -> list[list[int]]:

@@ -1,7 +1,7 @@
 """The panel's memory with 512 residents of 4 templates: `python -m tests.memory [--attempts 1000] [--heap 8M]`.
 
-The 32-bit MicroPython that MENSHEN_MP32 names has a board's words; without it the PC's own is measured, whose objects
-are twice as large. Figures as JSON on stdout; exit code 1 when a limit is exceeded.
+A 32-bit MicroPython (tests/mp32.py) has a board's words; without one the PC's own is measured, whose objects are twice
+as large. Figures as JSON on stdout; exit code 1 when a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from host_tools.image.tree import packs
 from host_tools.sim.panel import find_micropython
 from host_tools.vision.frames import search_levels
 from host_tools.vision.pictures import load_grey
+from tests import mp32
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAP_LIMIT = {32: 1_800_000, 64: 2_300_000}  # after the start, by the bits of a word; the first is a board's
@@ -39,7 +40,7 @@ def house(folder: Path) -> None:
 
 def measure(folder: Path, attempts: int, heap: str) -> dict:
     """What panel.py found, the limits beside it."""
-    micropython = os.environ.get("MENSHEN_MP32")
+    micropython = mp32.find()
     bits = 32 if micropython else 64
     lines = _run(micropython or find_micropython(), heap, "measure", folder, attempts).splitlines()
     figures = json.loads(next(line for line in reversed(lines) if line.startswith("{")))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests import mp32
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "firmware" / "nn" / "run_pack.py"
 
@@ -16,7 +18,7 @@ SCRIPT = ROOT / "tests" / "firmware" / "nn" / "run_pack.py"
 def interpreters() -> list[str]:
     """The unix port beside this Python, and a 32-bit one where MENSHEN_MP32 names it."""
     standard = os.environ.get("MENSHEN_MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
-    return [standard, *filter(None, [os.environ.get("MENSHEN_MP32")])]
+    return [standard, *filter(None, [mp32.find()])]
 
 
 def run_panel(micropython: str, pack: bytes, pixels: np.ndarray, folder: Path, kernels: str = "") -> bytes:

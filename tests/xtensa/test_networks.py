@@ -80,7 +80,7 @@ def test_shipped_networks(name: str, limit: int, tmp_path: Path) -> None:
 def test_weights_are_prepared_alike_where_words_have_32_bits(name: str, tmp_path: Path) -> None:
     narrow = interpreters()[1:]
     if not narrow:
-        pytest.skip("no 32-bit MicroPython: set MENSHEN_MP32")
+        pytest.skip("no 32-bit MicroPython: python3 -m tests.mp32")
     shipped = ROOT / "models" / name / f"{name}.pack"
     pack = tmp_path / "in.pack"
     pack.write_bytes(shipped.read_bytes() if shipped.exists() else write_pack(GRAPHS.get(name, GRAPHS["mixed1"])))

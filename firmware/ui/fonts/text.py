@@ -76,7 +76,7 @@ class Font:
                 offset = self._data[at + 4] | self._data[at + 5] << 8 | self._data[at + 6] << 16
                 size = (width + 3) // 4 * self.height
                 bitmap = self._data[offset : offset + size]
-                fb.blit((bitmap, width, self.height, framebuf.GS2_HMSB), x, y, -1, palette)
+                fb.blit(framebuf.FrameBuffer(bitmap, width, self.height, framebuf.GS2_HMSB), x, y, -1, palette)
             else:
                 fb.rect(x + 1, y + 3, width - 2, self.height - 6, ink)
             x += width
