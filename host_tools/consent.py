@@ -133,13 +133,18 @@ def withdraw(site: Site, panel: Panel, resident: Resident) -> Withdrawal:
         return Withdrawal(latest, None, deadline, str(error))
 
 
-def withdraw_everywhere(site: Site, resident: Resident) -> list[tuple[str, Withdrawal]]:
-    """From every panel that ever asked for consent, by the panel's name. Raises NoConsent where none did."""
+def doors_of(site: Site, resident: Resident) -> list[Panel]:
+    """Every panel that ever asked for consent. Raises NoConsent where none did."""
     asked = {consent.panel_id for consent in site.consents(resident)}
     found = [site.link(record) for record in site.panel_records() if record.panel_id in asked]
     if not found:
         raise NoConsent(f"{resident.name} was never asked for consent. Run: menshen consent ask.")
-    return [(panel.name, withdraw(site, panel, resident)) for panel in found]
+    return found
+
+
+def withdraw_everywhere(site: Site, resident: Resident) -> list[tuple[str, Withdrawal]]:
+    """From every panel that ever asked for consent, by the panel's name. Raises NoConsent where none did."""
+    return [(panel.name, withdraw(site, panel, resident)) for panel in doors_of(site, resident)]
 
 
 def _receipt_of(site: Site, panel: Panel, resident: Resident, since: int) -> bytes | None:

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from host_tools import ledger
 from host_tools.errors import Usage
@@ -50,7 +50,7 @@ def add(
     return resident
 
 
-def remove(site: Site, resident: Resident, reference: str = "", days: int | None = None) -> list[ledger.Outcome]:
+def move_out(site: Site, resident: Resident, reference: str = "", days: int | None = None) -> list[ledger.Outcome]:
     """Drops the resident from every panel: rights, credentials, and a face with a receipt.
 
     The name is forgotten once every panel has confirmed; one that cannot be reached is asked at the next contact.
@@ -80,6 +80,27 @@ def under_14(born: str, today: date) -> bool:
     if not 0 <= years < 150:
         raise Usage("Nobody alive was born on that day.")
     return years < 14
+
+
+def start_of(day: str) -> int:
+    """The first second of a day, YYYY-MM-DD, in this computer's time zone; 0 of ""."""
+    return _midnight(day) if day else 0
+
+
+def end_of(day: str) -> int:
+    """The second after a day, YYYY-MM-DD, in this computer's time zone; 0 of ""."""
+    return _midnight(day, 1) if day else 0
+
+
+def _midnight(day: str, later: int = 0) -> int:
+    try:
+        wanted = date.fromisoformat(day) + timedelta(days=later)
+        seconds = int(datetime(wanted.year, wanted.month, wanted.day).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise Usage(f"A day is written YYYY-MM-DD, not {day}.") from error
+    if not 0 < seconds <= 0xFFFFFFFF:
+        raise Usage(f"{day} is no day that a panel can keep.")
+    return seconds
 
 
 def placements(site: Site, resident: Resident) -> dict[str, str]:

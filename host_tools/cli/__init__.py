@@ -6,7 +6,7 @@ import json as json_
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,18 +26,31 @@ from host_tools.cli import (
     resident,
     sim,
     site,
+    status,
 )
-from host_tools.cli.common import Json, talk
-from host_tools.errors import EXIT_CODES, HostError, from_code
+from host_tools.cli.common import Json, Stdout, talk
+from host_tools.cli.help import Menu
+from host_tools.errors import HostError, Usage, from_code
 
-app = typer.Typer(
+app = Menu(
+    """A face door that never insists on your face.
+
+    stdout is data, stderr is talk. With --json, stdout holds one document; a failure without data has one too:
+    {error, message, exit_code}. Nothing is asked when nobody is at a terminal. NO_COLOR is honoured.
+
+    Exit codes: all
+    See also: menshen COMMAND --help, host_tools/MANAGER.md, host_tools/REFERENCE.md
+
+    Examples:
+      $ menshen status
+      $ menshen --install-completion
+    """,
     name="menshen",
-    help="A face door that never insists on your face.\n\nExit codes:\n\n"
-    + "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items()),
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+_UsageError: Any = typer.BadParameter.__base__  # typer brings its own click, or uses the installed one
+app.command()(status.status)
 app.add_typer(sim.app, name="sim")
 app.add_typer(panel.app, name="panel")
 app.add_typer(resident.app, name="resident")
@@ -70,7 +83,17 @@ def demo(
     blur: Annotated[bool, typer.Option("--blur", help="Make faces on the page unrecognisable.")] = False,
     json: Json = False,
 ) -> None:
-    """Tell the whole story on a virtual panel: consent, entry by face, PIN and card, withdrawal, proof."""
+    """Tell the whole story on a virtual panel: consent, entry by face, PIN and card, withdrawal, proof.
+
+    Changes: the file PAGE; the panel and the site are made for the occasion and vanish.
+    JSON: {ok, steps[], ready_milliseconds, peak_heap_bytes, models:sizes{}, page}
+    Exit codes: 1, 2
+    See also: menshen sim start
+
+    Examples:
+      $ menshen demo
+      $ menshen demo --photos pictures --page demo.html --json
+    """
     # The demo brings the models' runtime and picture libraries, which take a second to load.
     from host_tools.demo import run
 
@@ -78,11 +101,16 @@ def demo(
 
 
 def main() -> None:
+    Stdout.documents = 0
     try:
-        app()
+        sys.exit(app(standalone_mode=False, prog_name="menshen"))
+    except _UsageError as error:
+        error.show()
+        _say_failed(Usage(error.format_message()))
+        sys.exit(Usage.exit_code)
     except (HostError, MenshenError) as error:
         _fail(error if isinstance(error, HostError) else from_code(error.code, str(error)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         talk("Interrupted. Run the same command again to finish.")
         sys.exit(130)
     except BrokenPipeError:
@@ -94,7 +122,11 @@ def main() -> None:
 
 
 def _fail(error: HostError) -> None:
-    if "--json" in sys.argv:
-        print(json_.dumps({"error": error.code, "message": str(error), "exit_code": error.exit_code}))
+    _say_failed(error)
     talk(f"menshen: {error}")
     sys.exit(error.exit_code)
+
+
+def _say_failed(error: HostError) -> None:
+    if "--json" in sys.argv and not Stdout.documents:
+        print(json_.dumps({"error": error.code, "message": str(error), "exit_code": error.exit_code}))

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
+from host_tools.cli import completion
 from host_tools.errors import Usage
 from host_tools.site import Panel, Site
 
@@ -22,9 +25,22 @@ SiteFile = Annotated[
     Path | None,
     typer.Option("--site", envvar="MENSHEN_SITE", help="The site registry.", show_default="the user's data folder"),
 ]
-PanelName = Annotated[str | None, typer.Option("--panel", help="The panel's name or id.", show_default="the only one")]
+PanelName = Annotated[
+    str | None,
+    typer.Option(
+        "--panel", help="The panel's name or id.", show_default="the only one", autocompletion=completion.panels
+    ),
+]
+NamedPanel = Annotated[str, typer.Argument(help="The panel's name.", autocompletion=completion.panels)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for a typed word.")]
-Who = Annotated[str, typer.Argument(help="A resident: name, flat/name, or handle in hex.", metavar="RESIDENT")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+_RESIDENT = typer.Argument(
+    help="A resident: name, flat/name, or handle in hex.", metavar="RESIDENT", autocompletion=completion.residents
+)
+Who = Annotated[str, _RESIDENT]
+MaybeWho = Annotated[str | None, _RESIDENT]
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -33,19 +49,33 @@ def on_panel(site: Path | None, panel: str | None) -> Iterator[tuple[Site, Panel
         yield opened, opened.panel(panel)
 
 
+class Stdout:
+    """What has gone to stdout: with --json exactly one document, so that an error after it stays on stderr."""
+
+    documents = 0
+
+    @classmethod
+    def document(cls, data: Any) -> None:
+        print(json_.dumps(data, ensure_ascii=False))
+        cls.documents += 1
+
+
 def result(json: bool, data: Any, sentence: str) -> None:
     """`data` as JSON, or the sentence that says the same to a person."""
-    print(json_.dumps(data, ensure_ascii=False) if json else sentence)
+    if json:
+        Stdout.document(data)
+    else:
+        print(sentence)
 
 
 def listing(json: bool, items: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """A table on a terminal, tab-separated lines elsewhere; JSON holds every field, not only `columns`."""
     if json:
-        print(json_.dumps(list(items), ensure_ascii=False))
+        Stdout.document(list(items))
     elif sys.stdout.isatty():
         table = Table(*columns)
         for item in items:
-            table.add_row(*(_cell(item[column]) for column in columns))
+            table.add_row(*(Text(_cell(item[column])) for column in columns))
         Console().print(table)
     else:
         for item in items:
@@ -67,8 +97,26 @@ def waiting(text: str) -> Iterator[None]:
         yield
 
 
-def confirm(what: str, word: str, yes: bool) -> None:
-    """Says what is about to happen and lets it happen when `word` is typed, or at once with --yes."""
+def progress(items: Sequence[_T], what: str) -> Iterator[_T]:
+    """Each of `items`, with a bar on a terminal and a line elsewhere; nothing where there is one item or none."""
+    if len(items) < 2:
+        yield from items
+    elif sys.stderr.isatty():
+        with Progress(console=Console(stderr=True), transient=True) as shown:
+            yield from shown.track(items, description=what)
+    else:
+        talk(f"{what}: {len(items)}")
+        yield from items
+
+
+def confirm(what: str, word: str, yes: bool, dry_run: bool = False, json: bool = False, **plan: Any) -> None:
+    """Says what is about to happen and lets it happen when `word` is typed, or at once with --yes.
+
+    With --dry-run the command ends here, having changed nothing; `plan` is what JSON says of it besides.
+    """
+    if dry_run:
+        result(json, {"dry_run": True, "would": what, **plan}, f"{what} Nothing was changed: this was a dry run.")
+        raise typer.Exit
     talk(what)
     if yes:
         return

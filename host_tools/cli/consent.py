@@ -10,11 +10,27 @@ import typer
 
 from host_tools import consent as consents
 from host_tools import notices, renewal
-from host_tools.cli.common import Json, PanelName, SiteFile, Who, listing, on_panel, result, talk, waiting, when
+from host_tools.cli.common import (
+    DryRun,
+    Json,
+    PanelName,
+    SiteFile,
+    Who,
+    Yes,
+    confirm,
+    listing,
+    on_panel,
+    progress,
+    result,
+    talk,
+    waiting,
+    when,
+)
+from host_tools.cli.help import Menu
 from host_tools.errors import NoConsent, Queued
 from host_tools.site import Consent, Site
 
-app = typer.Typer(help="Ask for, record and withdraw consent to a stored face.", no_args_is_help=True)
+app = Menu("Ask for, record and withdraw consent to a stored face.")
 
 NoticeName = Annotated[
     str, typer.Option("--notice", help="A notice that ships with menshen, or a .txt file: face-door.zh, face-door.en.")
@@ -30,7 +46,19 @@ def ask(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Show the notice on the panel; the resident answers there with # or *."""
+    """Show the notice on the panel; the resident answers there.
+
+    On the keypad # accepts, after the last page, and * declines, on any page. Silence is no consent.
+
+    Changes: a question on the panel, and the answer in the panel and the registry.
+    JSON: {consent_id, notice, notice_version, notice_hash, state, evidence{}, asked, decided, withdrawn}
+    Exit codes: 3, 5, 9
+    See also: menshen consent give, menshen enrol
+
+    Examples:
+      $ menshen consent ask Ann --wait 0
+      $ menshen consent ask Ann --notice face-door.zh --wait 180
+    """
     text = notices.load(notice)
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
@@ -53,7 +81,19 @@ def give(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Record a consent given on paper."""
+    """Record a consent given on paper.
+
+    The scan's hash is kept as evidence, the scan is not. For a person under 14 a guardian signs.
+
+    Changes: the consent in the panel and the registry.
+    JSON: {consent_id, notice, notice_version, notice_hash, state, evidence{}, asked, decided, withdrawn}
+    Exit codes: 2, 3, 5
+    See also: menshen consent notice, menshen enrol
+
+    Examples:
+      $ menshen consent give Ann --paper signed.pdf --witness 'Li Wei'
+      $ menshen consent give Tim --paper signed.pdf --guardian 'Ann, mother'
+    """
     text = notices.load(notice)
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
@@ -65,17 +105,39 @@ def give(
 def withdraw(
     resident: Who,
     save: Annotated[Path | None, typer.Option(help="Where to save the receipt.")] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Withdraw, everywhere unless --panel is given: the face is erased at once. Card and PIN go on working."""
+    """Withdraw a consent, everywhere unless --panel is given: the face is erased at once.
+
+    Card and PIN go on working. Residents can do this themselves at the panel, by * and their card or PIN. A panel that
+    cannot be reached is asked at the next contact; until then the deletion stands in the ledger with its deadline.
+
+    Changes: the consent ends; the face is erased from the panels, each of which signs a receipt.
+    JSON: {consent_id, notice, notice_version, notice_hash, state, evidence{}, asked, decided, withdrawn,
+          receipt, panels[panel, receipt]}
+    Exit codes: 2, 5, 17
+    See also: menshen wipe, menshen certificate, menshen deadlines
+
+    Examples:
+      $ menshen consent withdraw Ann --dry-run
+      $ menshen consent withdraw Ann --yes --save ann.receipt
+    """
     with Site.open(site) as opened:
         who = opened.resident(resident)
-        if panel:
-            done = [(panel, consents.withdraw(opened, opened.panel(panel), who))]
-        else:
-            done = consents.withdraw_everywhere(opened, who)
+        doors = [opened.panel(panel)] if panel else consents.doors_of(opened, who)
+        where = ", ".join(door.name for door in doors)
+        confirm(
+            f"This ends the consent of {who.name} (flat {who.flat}) and erases the face from {where} for good.",
+            who.name,
+            yes,
+            dry_run,
+            json,
+        )
+        done = [(door.name, consents.withdraw(opened, door, who)) for door in progress(doors, "Asking panels")]
     got = [withdrawal.receipt for _, withdrawal in done if withdrawal.receipt]
     if save and got:
         save.write_bytes(got[0])
@@ -96,7 +158,16 @@ def withdraw(
 
 @app.command()
 def show(resident: Who, site: SiteFile = None, panel: PanelName = None, json: Json = False) -> None:
-    """Show the consent on record, and the notice it was given to."""
+    """Show the consent on record, and the notice it was given to.
+
+    Changes: nothing.
+    JSON: {consent_id, notice, notice_version, notice_hash, state, evidence{}, asked, decided, withdrawn}
+    Exit codes: 2, 5
+    See also: menshen consent notice
+
+    Examples:
+      $ menshen consent show Ann
+    """
     with Site.open(site) as opened:
         consent = opened.consent(opened.panel(panel), opened.resident(resident))
     if consent is None:
@@ -108,18 +179,49 @@ def show(resident: Who, site: SiteFile = None, panel: PanelName = None, json: Js
 def adopt(
     notice: Annotated[str, typer.Argument(help="The new version: a notice that ships with menshen, or a .txt file.")],
     days: Annotated[int, typer.Option(help="Days to renew; who does not is erased.", min=0, max=365)] = 30,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Put a changed notice into force: everybody who agreed to an older version is to be asked again."""
+    """Put a changed notice into force.
+
+    Everybody who agreed to an older version is to be asked again. Who has not renewed when the days are over is erased.
+
+    Changes: which version of the notice counts; deletions fall due after the days given.
+    JSON: [name, handle, panel, notice, version, renew_by]
+    Exit codes: 2
+    See also: menshen consent outstanding, menshen deadlines
+
+    Examples:
+      $ menshen consent adopt face-door.en --days 30 --dry-run
+      $ menshen consent adopt face-door.en --days 30 --yes
+    """
+    text = notices.load(notice)
+    confirm(
+        f"This puts {text.label} version {text.version} into force: who agreed to an older version and does not renew "
+        f"within {days} days is erased.",
+        text.label,
+        yes,
+        dry_run,
+        json,
+    )
     with Site.open(site) as opened:
-        due = renewal.adopt(opened, notices.load(notice), days)
+        due = renewal.adopt(opened, text, days)
     result(json, [_due(item) for item in due], f"In force. To be asked again: {len(due)}.")
 
 
 @app.command()
 def outstanding(site: SiteFile = None, json: Json = False) -> None:
-    """List who has not renewed after a changed notice, and until when they can."""
+    """List who has not renewed after a changed notice, and until when they can.
+
+    Changes: nothing.
+    JSON: [name, handle, panel, notice, version, renew_by]
+    See also: menshen consent adopt
+
+    Examples:
+      $ menshen consent outstanding
+    """
     with Site.open(site) as opened:
         items = [_due(item) for item in renewal.outstanding(opened)]
     listing(json, items, ("name", "panel", "notice", "version", "renew_by"))
@@ -129,7 +231,16 @@ def outstanding(site: SiteFile = None, json: Json = False) -> None:
 def notice(
     name: Annotated[str, typer.Argument(help="Such as face-door.zh.")] = "face-door.en", json: Json = False
 ) -> None:
-    """Print a notice in full, to hand over or to sign."""
+    """Print a notice in full, to hand over or to sign.
+
+    Changes: nothing.
+    JSON: {notice, version, hash, text}
+    Exit codes: 2
+    See also: menshen consent give
+
+    Examples:
+      $ menshen consent notice face-door.zh
+    """
     text = notices.load(name)
     data = {"notice": text.label, "version": text.version, "hash": text.hash.hex(), "text": text.text}
     if not json:

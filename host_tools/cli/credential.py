@@ -10,11 +10,24 @@ from typing import Annotated
 import typer
 
 from host_tools import credentials, lost_cards, readers, visitors
-from host_tools.cli.common import Json, PanelName, SiteFile, Who, Yes, confirm, on_panel, result, when
+from host_tools.cli.common import (
+    DryRun,
+    Json,
+    PanelName,
+    SiteFile,
+    Who,
+    Yes,
+    confirm,
+    on_panel,
+    progress,
+    result,
+    when,
+)
+from host_tools.cli.help import Menu
 from host_tools.errors import Usage
 from host_tools.site import Panel, Site
 
-app = typer.Typer(help="Give out and revoke PINs and cards.", no_args_is_help=True)
+app = Menu("Give out and revoke PINs and cards.")
 
 
 @app.command()
@@ -30,7 +43,17 @@ def pin(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Set a PIN. A generated one is printed once and kept nowhere."""
+    """Set a PIN. One that is made up here is printed once and kept nowhere.
+
+    Changes: the resident's PIN on the panel; an older one stops working.
+    JSON: {handle, pin}
+    Exit codes: 2, 3
+    See also: menshen credential revoke
+
+    Examples:
+      $ menshen credential pin Ann
+      $ menshen credential pin Ann --duress
+    """
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
         made = credentials.set_pin(opened, door, who, _chosen() if choose else None, duress=duress)
@@ -57,7 +80,20 @@ def card(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Personalise a card with keys of its own and let the panel know the one for the door."""
+    """Give a resident a card, with keys of its own.
+
+    The card is personalised at a reader on this computer, at the panel's own, or in a virtual card's file; the panel
+    gets the key for the door, never the master key.
+
+    Changes: the card's keys; the card opens the panel's door from now on.
+    JSON: {handle, uid, file}
+    Exit codes: 2, 3, 4
+    See also: menshen credential lost, menshen credential revoke
+
+    Examples:
+      $ menshen credential card Ann ann.card.json
+      $ menshen credential card Tim tim.card.json --desfire
+    """
     given = [place for place in (file, reader, at_panel or None, uid, uid_only) if place is not None]
     if len(given) != 1:
         raise Usage("Say where the card is: a FILE, --reader PORT, --at-panel, --uid UID or --uid-only UID.")
@@ -81,17 +117,33 @@ def card(
 def lost(
     uid: Annotated[str | None, typer.Argument(help="Its UID in hex; none: tell the panels again of all.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Report a card lost: no panel of the site accepts it ever again, connected or not."""
+    """Report a card lost: no panel of the site accepts it ever again.
+
+    A panel that cannot be reached now is told at the next contact. Without a UID every panel is told again of all.
+
+    Changes: the card is barred for ever, whoever issues it again.
+    JSON: {uid, panels:states{}}
+    Exit codes: 2
+    See also: menshen credential revoke
+
+    Examples:
+      $ menshen credential lost 04a1b2c3d4e5f6 --dry-run
+      $ menshen credential lost 04a1b2c3d4e5f6 --yes
+      $ menshen credential lost
+    """
     with Site.open(site) as opened:
         if uid is None:
-            told = {record.name: lost_cards.resend(opened, opened.link(record)) for record in opened.panel_records()}
-            result(json, told, "\n".join(f"{name}: {count} lost cards" for name, count in told.items()))
+            records = progress(opened.panel_records(), "Telling panels")
+            told = {record.name: lost_cards.resend(opened, opened.link(record)) for record in records}
+            lines = [f"{name}: {count} lost cards" for name, count in told.items()]
+            result(json, {"uid": None, "panels": told}, "\n".join(lines))
             return
         card_uid = _required(_uid(uid))
-        confirm(f"This bars the card {card_uid.hex()} for ever, on every panel.", card_uid.hex(), yes)
+        confirm(f"This bars the card {card_uid.hex()} for ever, on every panel.", card_uid.hex(), yes, dry_run, json)
         states = lost_cards.report(opened, card_uid)
     waiting = [name for name, state in states.items() if state == "pending"]
     rest = f" Not reached yet: {', '.join(waiting)}; run this again." if waiting else ""
@@ -105,13 +157,26 @@ def visitor(
     uses: Annotated[int, typer.Option(help="1, 2, 5 or 10; 0: as often as wanted until it ends.")] = 1,
     starts: Annotated[int | None, typer.Option(help="Unix seconds.", show_default="now")] = None,
     revoke: Annotated[str | None, typer.Option(metavar="CODE", help="Take a code back instead.")] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Write a code for a visitor; the panel need not be connected. It is printed once and kept nowhere."""
+    """Write a code for a visitor, which ends by itself. The panel need not be connected.
+
+    Changes: nothing on the panel, which recognises the code by itself; the registry notes that there is one, not which.
+    JSON: {flat?, code?, valid_from?, valid_until?, uses?, revoked?}
+    Exit codes: 2
+    See also: menshen credential pin
+
+    Examples:
+      $ menshen credential visitor 301 --hours 4
+      $ menshen credential visitor 301 --hours 72 --uses 0
+    """
     with on_panel(site, panel) as (opened, door):
         if revoke is not None:
+            confirm(f"This takes back a visitor's code for flat {flat} on {door.name}.", flat, yes, dry_run, json)
             visitors.revoke(opened, door, flat, revoke)
             result(json, {"revoked": True}, "The code opens no more.")
             return
@@ -125,11 +190,24 @@ def visitor(
 def uid_only_(
     on: Annotated[bool, typer.Argument(metavar="on|off", parser=lambda word: _on_or_off(word))],
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Whether cards without a key may open by their UID. Off unless set; every change and opening is logged."""
+    """Set whether cards without a key may open by their UID. Off unless set.
+
+    Such a number can be copied by anybody who has stood near the card. Every change and every opening is logged.
+
+    Changes: one rule of the panel.
+    JSON: {uid_only}
+    Exit codes: 2, 3
+    See also: menshen credential card
+
+    Examples:
+      $ menshen credential uid-only on --dry-run
+      $ menshen credential uid-only off
+    """
     with on_panel(site, panel) as (opened, door):
         if on:
             confirm(
@@ -137,7 +215,11 @@ def uid_only_(
                 "read the number and show it with a copy or a phone; the panel cannot tell. Cards with keys stay safe.",
                 door.name,
                 yes,
+                dry_run,
+                json,
             )
+        elif dry_run:
+            confirm(f"From now on {door.name} opens for no card by its UID alone.", door.name, yes, dry_run, json)
         credentials.set_uid_only(opened, door, on)
     result(json, {"uid_only": on}, f"Cards by UID alone: {'allowed on ' + door.name if on else 'refused'}.")
 
@@ -148,15 +230,26 @@ def revoke(
     kind: Annotated[str, typer.Argument(metavar="pin|duress|card")],
     uid: Annotated[str | None, typer.Option(help="One card only, by its UID in hex.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Revoke the PIN, one card, or all cards."""
+    """Revoke the PIN, one card, or all cards of a resident.
+
+    Changes: what is revoked opens no more; the other ways in go on working.
+    JSON: {dropped}
+    Exit codes: 2, 3
+    See also: menshen credential lost, menshen resident move-out
+
+    Examples:
+      $ menshen credential revoke Ann duress --dry-run
+      $ menshen credential revoke Ann duress --yes
+    """
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
         what = f"card {uid}" if uid else {"pin": "PIN", "duress": "duress PIN", "card": "every card"}.get(kind, kind)
-        confirm(f"This revokes the {what} of {who.name} on {door.name}.", who.name, yes)
+        confirm(f"This revokes the {what} of {who.name} on {door.name}.", who.name, yes, dry_run, json)
         dropped = credentials.revoke(opened, door, who, kind, _uid(uid))
     result(json, {"dropped": dropped}, f"Revoked: {dropped}.")
 

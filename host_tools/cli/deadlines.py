@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import calendar, ledger, renewal, upkeep
-from host_tools.cli.common import Json, SiteFile, listing, talk, when
+from host_tools.cli.common import Json, SiteFile, listing, talk, waiting, when
 from host_tools.errors import Overdue, Usage
 from host_tools.site import Site, deadlines
 from host_tools.site.deadlines import CAUSES, Deadline
@@ -21,10 +21,27 @@ def show(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Show which deletions are pending on which panel, and how long is left; exit code 18 when one is overdue."""
+    """Show which deletions are owed by which panel, and how long is left.
+
+    With --retry, which belongs into a daily timer, consents that were not renewed end first, every panel is asked
+    again, and its log is fetched.
+
+    Changes: nothing; with --retry what panels confirm.
+    JSON: [id, handle, panel_id, cause, reference, opened, due, state, confirmed, proof, tries, tried, problem, panel,
+          who, due_unix, left, left_s, overdue]
+    Exit codes: 18
+    See also: menshen status, menshen deadline-days
+
+    Examples:
+      $ menshen deadlines
+      $ menshen deadlines --retry
+      $ menshen deadlines --all --ics deadlines.ics
+    """
     with Site.open(site) as opened:
         if retry:
-            for outcome in upkeep.run(opened):
+            with waiting("Asking panels again"):
+                outcomes = upkeep.run(opened)
+            for outcome in outcomes:
                 if outcome.problem:
                     talk(f"{outcome.panel}: {outcome.problem}")
         rows = deadlines.of(opened) if everything else deadlines.pending(opened)
@@ -46,7 +63,16 @@ def set_days(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Set how many days a deletion may take from now on: 5 unless set, 30 where a policy says so."""
+    """Set how many days a deletion may take from now on: 5 unless set.
+
+    Changes: the deadline of deletions that are owed from now on.
+    JSON: [cause, days]
+    Exit codes: 2
+    See also: menshen deadlines
+
+    Examples:
+      $ menshen deadline-days move_out 3
+    """
     if cause not in CAUSES:
         raise Usage(f"A cause is one of {', '.join(CAUSES)}.")
     with Site.open(site) as opened:

@@ -23,7 +23,21 @@ def enrol(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Store a face in the panel, from pictures or live. No picture or template is kept on this computer."""
+    """Store a face in the panel, from pictures or live.
+
+    The resident must have consented to the notice in force. Pictures go through the panel's own networks here; neither
+    picture nor template is kept on this computer. Live, the person stands before the panel, which says on its screen
+    what to do, and so does this terminal.
+
+    Changes: the face opens the panel's door until it expires; an older one of this resident is erased.
+    JSON: {consent_id, model_id, templates, expiry, state}
+    Exit codes: 5, 6, 7, 8, 14
+    See also: menshen consent ask, menshen wipe
+
+    Examples:
+      $ menshen enrol Ann --photo ann.jpg
+      $ menshen enrol Ann --live --days 180
+    """
     if bool(photo) == live:
         raise Usage("Enrol from pictures (--photo FILE) or at the panel (--live), one of the two.")
     with on_panel(site, panel) as (opened, door):

@@ -9,45 +9,92 @@ import typer
 
 from host_tools import chains, ledger, receipts
 from host_tools import log as audit
-from host_tools.cli.common import Json, PanelName, SiteFile, Yes, confirm, listing, on_panel, result, talk, when
+from host_tools.cli.common import (
+    DryRun,
+    Json,
+    MaybeWho,
+    PanelName,
+    SiteFile,
+    Yes,
+    confirm,
+    listing,
+    on_panel,
+    result,
+    talk,
+    waiting,
+    when,
+)
+from host_tools.cli.help import Menu
 from host_tools.cli.site import approved
 from host_tools.errors import ChainBroken, HostError, LinkFailed, NoPanel, Queued, ReceiptInvalid, Usage
 from host_tools.site import Panel, Resident, Site, deadlines, history
+from host_tools.site.deadlines import Deadline
 from host_tools.wipe import wipe_all, wipe_everywhere, wipe_face
 
-log = typer.Typer(
-    help="Audit logs: of the panel, of this computer, and whether they are whole.", invoke_without_command=True
-)
-receipt = typer.Typer(help="Verify, list and save the receipts of erased faces.", no_args_is_help=True)
+log = Menu(invoke_without_command=True, no_args_is_help=False)
+receipt = Menu("Verify, list and save the receipts of erased faces.")
 
 
 def wipe(
-    resident: Annotated[str | None, typer.Argument(help="A resident: name, flat/name, or handle in hex.")] = None,
+    resident: MaybeWho = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help="From every panel.")] = False,
     everyone: Annotated[bool, typer.Option("--all", help="Every face of the site, or of --panel.")] = False,
-    order: Annotated[str, typer.Option(help="The reference of a court's or authority's order: ends consent too.")] = "",
+    order: Annotated[
+        str, typer.Option(help="A court's or authority's reference: from every panel, and consent ends too.")
+    ] = "",
     days: Annotated[int | None, typer.Option(help="Days until it must be done.", min=0, max=365)] = None,
     approve: Annotated[list[str] | None, typer.Option(help="With --all: an approver; two are needed.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Where to save the receipt.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Where to save the receipt of one panel.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Erase a resident's face from a panel, or --everywhere, or --all faces. Card and PIN go on working."""
+    """Erase a resident's face: from one panel, --everywhere, or --all faces.
+
+    Card and PIN go on working. The panel reads the erased block back and signs a receipt, which is kept here. A panel
+    that cannot be reached is asked at the next contact; until then the deletion stands in the ledger with its deadline.
+
+    Changes: the face is gone from the panel for good; with --order the consent ends too.
+    JSON: [panel, outcome, receipt]
+    Exit codes: 2, 4, 17, 20
+    See also: menshen consent withdraw, menshen receipt, menshen deadlines
+
+    Examples:
+      $ menshen wipe Ann --dry-run
+      $ menshen wipe Ann --yes --save ann.receipt
+      $ menshen wipe Ann --order 'Heping District Court 2026-118' --yes
+      $ menshen wipe --all --dry-run
+    """
     if (resident is None) != everyone:
         raise Usage("Name a resident, or say --all.")
+    if save and (everyone or everywhere or order):
+        raise Usage("One file holds one panel's receipt. All are kept: menshen receipt list, menshen receipt save.")
     with Site.open(site) as opened:
         if everyone:
-            _wipe_all(opened, panel, approve or [], yes, json)
-        elif everywhere or order:
-            _wipe_everywhere(opened, opened.resident(resident or ""), order, days, yes, json)
-        else:
-            _wipe_one(opened, opened.panel(panel), opened.resident(resident or ""), save, yes, json)
+            only = opened.panel(panel) if panel else None
+            what = f"This erases EVERY face from {only.name if only else 'every panel'} for good."
+            allowed = approved(opened, approve or [], what, "erase every face", yes, dry_run, json)
+            with waiting("Asking panels"):
+                outcomes = wipe_all(opened, allowed, only)
+            _told(json, outcomes, deadlines.pending(opened))
+            return
+        who = opened.resident(resident or "")
+        door = None if everywhere or order else opened.panel(panel)
+        where = door.name if door else "every panel"
+        confirm(
+            f"This erases the face of {who.name} (flat {who.flat}) from {where} for good.", who.name, yes, dry_run, json
+        )
+        if door:
+            _wipe_one(opened, door, who, save, json)
+            return
+        with waiting("Asking panels"):
+            outcomes = wipe_everywhere(opened, who, "order" if order else "request", order, days)
+        _told(json, outcomes, deadlines.pending(opened, who.handle))
 
 
-def _wipe_one(site: Site, door: Panel, who: Resident, save: Path | None, yes: bool, json: bool) -> None:
-    confirm(f"This erases the face of {who.name} (flat {who.flat}) from {door.name} for good.", who.name, yes)
+def _wipe_one(site: Site, door: Panel, who: Resident, save: Path | None, json: bool) -> None:
     try:
         data = wipe_face(site, door, who)
     except (NoPanel, LinkFailed) as error:
@@ -56,36 +103,22 @@ def _wipe_one(site: Site, door: Panel, who: Resident, save: Path | None, yes: bo
     if save:
         save.write_bytes(data)
     told = f"Erased: flash block {', '.join(map(str, info.blocks))}. The receipt is valid and kept."
-    result(json, {**info.public(), "receipt": data.hex()}, told)
+    result(json, [_outcome(ledger.Outcome(door.name, data))], told)
 
 
-def _wipe_everywhere(site: Site, who: Resident, order: str, days: int | None, yes: bool, json: bool) -> None:
-    confirm(f"This erases the face of {who.name} (flat {who.flat}) from every panel for good.", who.name, yes)
-    outcomes = wipe_everywhere(site, who, "order" if order else "request", order, days)
-    told_outcomes(json, outcomes, [deadline.id for deadline in deadlines.pending(site, who.handle)])
-
-
-def _wipe_all(site: Site, panel: str | None, approve: list[str], yes: bool, json: bool) -> None:
-    only = site.panel(panel) if panel else None
-    where = only.name if only else "every panel"
-    allowed = approved(site, approve, f"This erases EVERY face from {where} for good.", "erase every face", yes)
-    outcomes = wipe_all(site, allowed, only)
-    told_outcomes(json, outcomes, [deadline.id for deadline in deadlines.pending(site)])
-
-
-def told_outcomes(json: bool, outcomes: list[ledger.Outcome], pending: list[int]) -> None:
+def _told(json: bool, outcomes: list[ledger.Outcome], pending: list[Deadline]) -> None:
     """One line a panel and deletion; Queued when something is still owed."""
-    items = [
-        {
-            "panel": outcome.panel,
-            "receipt": outcome.receipt.hex() if outcome.receipt else None,
-            "outcome": outcome.problem or ("erased" if outcome.receipt else "no face was stored"),
-        }
-        for outcome in outcomes
-    ]
-    listing(json, items, ("panel", "outcome"))
+    listing(json, [_outcome(outcome) for outcome in outcomes], ("panel", "outcome"))
     if pending:
         raise Queued(f"Not confirmed yet: {len(pending)}. See: menshen deadlines.")
+
+
+def _outcome(outcome: ledger.Outcome) -> dict[str, Any]:
+    return {
+        "panel": outcome.panel,
+        "outcome": outcome.problem or ("erased" if outcome.receipt else "no face was stored"),
+        "receipt": outcome.receipt.hex() if outcome.receipt else None,
+    }
 
 
 @receipt.command()
@@ -94,7 +127,16 @@ def verify(
     key: Annotated[str, typer.Option(help="The panel's public device key: 64 hex digits, or a file with them.")],
     json: Json = False,
 ) -> None:
-    """Verify a receipt. Nothing but the file and the panel's public key is needed."""
+    """Verify a receipt. Nothing but the file and the panel's public key is needed.
+
+    Changes: nothing.
+    JSON: {panel_id, handle, counter, time, time_source, reason, blocks[]}
+    Exit codes: 2, 12
+    See also: menshen receipt save, firmware/vault/README.md
+
+    Examples:
+      $ menshen receipt verify ann.receipt --key door.pub
+    """
     try:
         data = receipts.unwrapped(file.read_bytes())
     except OSError as error:
@@ -114,7 +156,16 @@ def list_(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """List the receipts that were collected."""
+    """List the receipts that were collected.
+
+    Changes: nothing; with --fetch new ones are taken over from the panel.
+    JSON: [number, panel_id, handle, counter, time, time_source, reason, blocks[], when, receipt]
+    See also: menshen receipt save
+
+    Examples:
+      $ menshen receipt list
+      $ menshen receipt list --fetch
+    """
     with Site.open(site) as opened:
         if fetch:
             receipts.collect(opened, opened.panel(panel))
@@ -129,7 +180,16 @@ def save(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Save a receipt for whoever it concerns."""
+    """Save a receipt for whoever it concerns.
+
+    Changes: the file FILE.
+    JSON: {number, file}
+    Exit codes: 2
+    See also: menshen receipt list, menshen receipt verify
+
+    Examples:
+      $ menshen receipt save 1 first.receipt
+    """
     with Site.open(site) as opened:
         kept = opened.receipts()
     if not 1 <= number <= len(kept):
@@ -147,7 +207,19 @@ def show_log(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Show the panel's audit log. Panels know handles; names are added here."""
+    """Show a panel's audit log, or check every log.
+
+    Panels know handles; names are added here.
+
+    Changes: nothing.
+    JSON: [seq, time, kind, handle, detail, name, when]
+    Exit codes: 3, 9
+    See also: menshen log verify, menshen log host
+
+    Examples:
+      $ menshen log
+      $ menshen log --since 3 --limit 2
+    """
     if context.invoked_subcommand:
         return
     with on_panel(site, panel) as (opened, door):
@@ -161,7 +233,19 @@ def verify_log(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Verify the chains: the host's own history, and each panel's log, which is fetched on."""
+    """Verify that no log was altered or cut off.
+
+    The host's own history, and each panel's log, whose new entries are fetched first.
+
+    Changes: nothing but the copies of the panels' logs here.
+    JSON: {breaks[chain, seq, what], entries{}, unreached[]}
+    Exit codes: 19
+    See also: menshen log
+
+    Examples:
+      $ menshen log verify
+      $ menshen log verify --offline
+    """
     unreached: list[str] = []
 
     def note(name: str, error: HostError) -> None:
@@ -180,7 +264,15 @@ def verify_log(
 
 @log.command("host")
 def host_log(site: SiteFile = None, json: Json = False) -> None:
-    """Show what managers did here."""
+    """Show what managers did here.
+
+    Changes: nothing.
+    JSON: [seq, time, actor, action, handle, panel_id, detail:object{}, hash, when, name]
+    See also: menshen log verify
+
+    Examples:
+      $ menshen log host
+    """
     with Site.open(site) as opened:
         names = {resident.handle.hex(): resident.name for resident in opened.residents()}
         with opened.registry.transaction() as db:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from host_tools.cli.common import Json, Yes, confirm, result, talk, waiting
+from host_tools.cli.common import DryRun, Json, Yes, confirm, result, talk, waiting
 from host_tools.cli.image import Board, Provision, Stock, cautions
 
 
@@ -24,15 +24,31 @@ def flash(
         bool, typer.Option("--erase-vault", help="Also erase keys, residents, faces and log: a new panel.")
     ] = False,
     yes: Yes = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Flash a board; residents of a panel in use stay unless --erase-vault is given."""
+    """Write firmware onto a board over USB.
+
+    Residents of a panel in use stay, unless --erase-vault is given; then no receipt is made, so decommission it first.
+
+    Changes: the board's flash, which is read back.
+    JSON: {board, port, micropython, written{}, vault}
+    Exit codes: 2, 3, 21
+    See also: menshen image build, menshen panel provision, menshen panel selftest
+
+    Examples:
+      $ menshen flash --board freenove_esp32s3_wroom_cam --port /dev/ttyACM0 --micropython MICROPYTHON.bin --dry-run
+    """
     from host_tools import flash as library
     from host_tools.image.build import build
 
     with waiting("Compiling the firmware"):
         image = build(board, micropython, provision)
     cautions(image)
+    if dry_run:
+        parts = ", ".join(f"{name} {len(content) // 1024} KB" for name, _, content in image.parts)
+        vault = "The vault is erased: keys, residents, faces and log." if erase_vault else "The vault is kept."
+        confirm(f"This writes {parts} to the {image.board.title} on {port}. {vault}", port, yes, dry_run, json)
     with _progress() as progress:
         done = library.flash(
             image,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from host_tools.cli.common import Json, listing, result, talk, waiting
+from host_tools.cli.help import Menu
 from host_tools.errors import Usage
 
 if TYPE_CHECKING:
     from host_tools.image.build import FlashImage
 
-app = typer.Typer(help="Build flash images and look into them.", no_args_is_help=True)
+app = Menu("Build flash images and look into them.")
 
 Board = Annotated[str, typer.Option("--board", help="A folder of boards/, such as xiao_esp32s3_sense.")]
 Stock = Annotated[
@@ -34,7 +35,18 @@ def build(
     provision: Provision = None,
     json: Json = False,
 ) -> None:
-    """Write the whole flash of a new panel: MicroPython, firmware, models, an erased vault."""
+    """Write the whole flash of a new panel into a file.
+
+    MicroPython, firmware, models and an erased vault, for programming boards in numbers.
+
+    Changes: the file OUT.
+    JSON: {file, bytes, board, micropython, cautions[], parts[name, offset, bytes]}
+    Exit codes: 2, 21
+    See also: menshen flash, menshen image inspect
+
+    Examples:
+      $ menshen image build --board freenove_esp32s3_wroom_cam --micropython MICROPYTHON.bin --out flash.bin
+    """
     from host_tools.image import build as library
 
     with waiting("Compiling the firmware"):
@@ -67,7 +79,18 @@ def inspect(
     files: Annotated[bool, typer.Option("--files", help="Also list the filesystem's files.")] = False,
     json: Json = False,
 ) -> None:
-    """Show what is inside a flash image."""
+    """Show what is inside a flash image, or a dump of a panel's flash.
+
+    Changes: nothing.
+    JSON: {file, bytes, chip, flash_mb, problems[], partitions[name, kind, offset, size:bytes, content, used?, why?,
+          files:sizes?{}]}
+    Exit codes: 21
+    See also: menshen image build
+
+    Examples:
+      $ menshen image inspect flash.bin
+      $ menshen image inspect flash.bin --files
+    """
     from host_tools.image.inspect import inspect as library
 
     found = library(file)

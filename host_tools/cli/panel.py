@@ -10,7 +10,9 @@ import typer
 from firmware.link.ops import wire
 from host_tools import clearing, panels, selftest
 from host_tools.cli.common import (
+    DryRun,
     Json,
+    NamedPanel,
     PanelName,
     SiteFile,
     Yes,
@@ -22,10 +24,11 @@ from host_tools.cli.common import (
     waiting,
     when,
 )
+from host_tools.cli.help import Menu
 from host_tools.cli.site import approved
 from host_tools.site import Site
 
-app = typer.Typer(help="Provision panels and look after them.", no_args_is_help=True)
+app = Menu("Provision panels and look after them.")
 
 Port = Annotated[str, typer.Option("--port", help="A device file or socket://HOST:PORT.")]
 
@@ -37,7 +40,18 @@ def provision(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Take a fresh panel into the site and pin its device key."""
+    """Take a fresh panel into the site and pin its device key.
+
+    The panel makes its keys, which takes a board a few seconds, and accepts this exactly once.
+
+    Changes: the panel belongs to this site; the registry has its public key and its link key.
+    JSON: {panel_id, name, device_pub, port, state, fingerprint}
+    Exit codes: 3, 15, 16
+    See also: menshen flash, menshen panel list, menshen panel selftest
+
+    Examples:
+      $ menshen panel provision --port /dev/ttyACM0
+    """
     with Site.open(site) as opened, waiting("Provisioning: the panel makes its keys"):
         record = panels.provision(opened, port, name).record
     mark = panels.fingerprint(record.device_pub)
@@ -47,7 +61,19 @@ def provision(
 
 @app.command()
 def status(site: SiteFile = None, panel: PanelName = None, json: Json = False) -> None:
-    """Ask a panel how it is."""
+    """Ask a panel how it is.
+
+    Changes: nothing.
+    JSON: {panel_id, name, board, firmware, time, time_source, uptime_s, residents, faces, face_capacity, model_id?,
+          maintenance, tamper?, camera?, pin_ms?, memory{}, policy?{}, clearing?, receipts_waiting?, quarantined?,
+          log_next?, log_head?, log_damage?[]}
+    Exit codes: 3, 9, 16
+    See also: menshen status, menshen panel selftest
+
+    Examples:
+      $ menshen panel status
+      $ menshen panel status --panel door --json
+    """
     with on_panel(site, panel) as (_, door):
         data = wire(panels.status(door))
     result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
@@ -55,7 +81,15 @@ def status(site: SiteFile = None, panel: PanelName = None, json: Json = False) -
 
 @app.command("list")
 def list_(site: SiteFile = None, json: Json = False) -> None:
-    """List the site's panels."""
+    """List the site's panels, as the registry has them.
+
+    Changes: nothing.
+    JSON: [panel_id, name, device_pub, port, state]
+    See also: menshen status
+
+    Examples:
+      $ menshen panel list
+    """
     with Site.open(site) as opened:
         items = [record.public() for record in opened.panel_records()]
     listing(json, items, ("name", "panel_id", "port", "state"))
@@ -68,7 +102,16 @@ def set_time(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Set the panel's clock."""
+    """Set the panel's clock.
+
+    Changes: the clock, and an entry in the panel's log.
+    JSON: {time}
+    Exit codes: 3, 9
+    See also: menshen policy set
+
+    Examples:
+      $ menshen panel set-time
+    """
     with on_panel(site, panel) as (opened, door):
         now = panels.set_time(opened, door, time)
     result(json, {"time": now}, f"The panel's clock says {when(now)}.")
@@ -81,7 +124,16 @@ def maintenance(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Open or close the panel's maintenance mode; the door opens for nobody while it is open."""
+    """Switch maintenance on or off; while it is on the door opens for nobody.
+
+    Changes: the panel's mode until it is switched off or restarted; leaving stays free.
+    JSON: {on}
+    Exit codes: 3, 4, 9
+
+    Examples:
+      $ menshen panel maintenance on
+      $ menshen panel maintenance off
+    """
     with on_panel(site, panel) as (_, door):
         now = panels.maintenance(door, on)
     result(json, {"on": now}, f"Maintenance is {'on: the door opens for nobody' if now else 'off'}.")
@@ -89,12 +141,21 @@ def maintenance(
 
 @app.command()
 def move(
-    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    name: NamedPanel,
     port: Port,
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Note that a panel is now on another port; it is checked to be the same one."""
+    """Note that a panel is on another port now; it is checked to be the same one.
+
+    Changes: the port in the registry.
+    JSON: {panel_id, name, device_pub, port, state}
+    Exit codes: 3, 16
+    See also: menshen panel list
+
+    Examples:
+      $ menshen panel move door --port /dev/ttyACM0
+    """
     with Site.open(site) as opened:
         record = panels.move(opened, name, port).record
     result(json, record.public(), f"{record.name} is on {port}.")
@@ -111,7 +172,16 @@ def selftest_(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Let a panel examine itself; exit code 23 when a check failed. The door works meanwhile."""
+    """Let a panel examine itself. The door works meanwhile.
+
+    Changes: nothing; with --lock the lock opens for a moment.
+    JSON: {panel, checks[name, verdict, says, figures{}]}
+    Exit codes: 3, 9, 23
+    See also: menshen panel status
+
+    Examples:
+      $ menshen panel selftest --no-lock
+    """
     with Site.open(site) as opened:
         door = selftest.at_port(opened, port) if port else opened.panel(panel)
         wanted = selftest.names(door, thorough, _may_open(door.name) if lock is None else lock)
@@ -126,12 +196,23 @@ def selftest_(
 
 @app.command()
 def retire(
-    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    name: NamedPanel,
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Forget a panel that was erased or scrapped. Consents and receipts stay as evidence."""
+    """Forget a panel that was erased or scrapped. Consents and receipts stay as evidence.
+
+    Changes: the registry only: the panel's link key is gone. Faces still stored in the panel are not wiped, and
+    deletions that it owes stay in the ledger; menshen panel decommission erases a panel that still works.
+    JSON: {retired}
+    Exit codes: 2, 3
+    See also: menshen panel decommission
+
+    Examples:
+      $ menshen panel retire door --dry-run
+    """
     with Site.open(site) as opened:
         record = opened.panel(name).record
         confirm(
@@ -139,6 +220,8 @@ def retire(
             "Faces still stored in it are not wiped.",
             record.name,
             yes,
+            dry_run,
+            json,
         )
         panels.retire(opened, name)
     result(json, {"retired": record.name}, f"{record.name} is retired.")
@@ -146,17 +229,29 @@ def retire(
 
 @app.command()
 def decommission(
-    name: Annotated[str, typer.Argument(help="The panel's name.")],
+    name: NamedPanel,
     approve: Annotated[list[str] | None, typer.Option(help="An approver; two are needed.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Erase everything on a panel for good, its secret first, and take it out of the site."""
+    """Erase everything on a panel for good and take it out of the site.
+
+    The panel's secret goes first, then block after block, each read back. Refused while receipts wait to be fetched.
+
+    Changes: every face, card, PIN and key on the panel is gone; the panel is a fresh one.
+    JSON: {panel_id, faces, blocks:count, done}
+    Exit codes: 2, 3, 20
+    See also: menshen panel retire, menshen site key, menshen site approver
+
+    Examples:
+      $ menshen panel decommission door --dry-run
+    """
     with Site.open(site) as opened:
         door = opened.panel(name)
         what = f"This erases EVERYTHING on {door.name}: every face, card, PIN and key. It cannot be undone."
-        allowed = approved(opened, approve or [], what, f"erase {door.name}", yes)
+        allowed = approved(opened, approve or [], what, f"erase {door.name}", yes, dry_run, json)
         with waiting(f"Erasing {door.name}"):
             done = clearing.decommission(opened, door, allowed)
     data = {"panel_id": done.panel_id.hex(), "faces": done.facts.faces, "blocks": done.blocks, "done": done.done}

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from host_tools import impact, ledger, subject
-from host_tools.cli.common import Json, SiteFile, Who, listing, result, talk, when
+from host_tools.cli.common import Json, SiteFile, Who, listing, result, talk, waiting, when
+from host_tools.cli.help import Menu
 from host_tools.errors import Usage
 from host_tools.site import Site, deadlines
 
-report = typer.Typer(help="Assessments for the authorities; each is kept for three years.", no_args_is_help=True)
+report = Menu("Assessments for the authorities; each is kept for three years.")
 
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no panel; tell what is on record.")]
 
@@ -26,7 +27,19 @@ def certificate(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Write the certificate of erasure in Chinese and English, as a page and as a PDF."""
+    """Write a certificate of erasure in Chinese and English, as a page and as a PDF.
+
+    Panels that still owe something are asked first; one that has not confirmed is named as such.
+
+    Changes: OUT.html and OUT.pdf, and an entry in the history.
+    JSON: {made, name, flat, handle, complete, panels[panel, panel_id, device_pub, state, receipts[], deadlines[]],
+          files[]}
+    Exit codes: 2
+    See also: menshen consent withdraw, menshen receipt save
+
+    Examples:
+      $ menshen certificate Ann --out ann-certificate
+    """
     # Fonts and page setting load slowly, and only this command needs them.
     from host_tools import certificate as certificates
 
@@ -38,7 +51,8 @@ def certificate(
                 if record.state == "active":
                     ledger.attempt(opened, opened.link(record), who.handle)
         facts = certificates.gather(opened, who, name)
-        page, pdf = certificates.write(facts, out or Path(f"certificate-{who.handle.hex()}"))
+        with waiting("Setting the pages"):
+            page, pdf = certificates.write(facts, out or Path(f"certificate-{who.handle.hex()}"))
         opened.note("certificate_made", who.handle, complete=facts.complete)
     for panel in facts.unconfirmed:
         talk(f"{panel.record.name} has not confirmed yet; the certificate says so.")
@@ -53,7 +67,20 @@ def export(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """Everything known about one person, for that person: readable, and as JSON."""
+    """Give one person everything that is known about them.
+
+    Templates, PINs and card keys are not in it: this computer does not have them.
+
+    Changes: an entry in the history; with --out two files.
+    JSON: {made?, person?{}, panels?[], consents?[], face_records?[], credentials?[], deletions?[], history?[],
+          panel_logs?[], files?[]}
+    Exit codes: 2
+    See also: menshen certificate
+
+    Examples:
+      $ menshen export Ann
+      $ menshen export Ann --out ann-export --offline
+    """
     with Site.open(site) as opened:
         who = opened.resident(resident, removed=True)
         data = subject.export(opened, who, not offline)
@@ -73,7 +100,16 @@ def impact_(
     site: SiteFile = None,
     json: Json = False,
 ) -> None:
-    """The impact assessment: what is stored where, the models' figures, retention, measures."""
+    """Write the impact assessment: what is stored where, figures, retention, measures.
+
+    Changes: the assessment is kept in the registry for three years; with --out two files.
+    JSON: {made?, site?, stored?[what, where, purpose], panels?[], figures?{}, models?[], notices?[], retention?{},
+          measures?[], deletions:figures?{}, warning?, history_head?, files?[]}
+    See also: menshen report list
+
+    Examples:
+      $ menshen report impact --out impact
+    """
     with Site.open(site) as opened:
         data = impact.report(opened)
     if data["warning"]:
@@ -89,7 +125,15 @@ def impact_(
 
 @report.command("list")
 def list_(site: SiteFile = None, json: Json = False) -> None:
-    """List the assessments that are kept, and until when."""
+    """List the assessments that are kept, and until when.
+
+    Changes: nothing.
+    JSON: [id, kind, made, keep_until, sha256, body{}, when, until]
+    See also: menshen report impact
+
+    Examples:
+      $ menshen report list
+    """
     with Site.open(site) as opened:
         items = [
             {**kept, "when": when(kept["made"]), "until": when(kept["keep_until"])} for kept in impact.kept(opened)

@@ -10,10 +10,11 @@ import typer
 
 from firmware.access.schedule import local_minute
 from host_tools import policy
-from host_tools.cli.common import Json, PanelName, SiteFile, on_panel, result, talk
+from host_tools.cli.common import Json, MaybeWho, PanelName, SiteFile, on_panel, result, talk
+from host_tools.cli.help import Menu
 from host_tools.errors import LinkFailed, NoPanel, Unequal, Usage
 
-app = typer.Typer(help="Show, set and explain who may enter when.", no_args_is_help=True)
+app = Menu("Show, set and explain who may enter when.")
 
 _SECOND = {"none": 0, "face": 1, "card": 4, "face+card": 5, "all": 7}
 _LOCKS = ("strike", "magnet", "motor")
@@ -21,7 +22,7 @@ _LOCKS = ("strike", "magnet", "motor")
 
 @app.command()
 def check(
-    resident: Annotated[str | None, typer.Argument(help="Name, flat/name, or handle in hex.")] = None,
+    resident: MaybeWho = None,
     at: Annotated[
         str | None, typer.Option(help='Local time at the door: "2026-05-01 07:30".', show_default="now")
     ] = None,
@@ -31,7 +32,19 @@ def check(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Explain a decision, and warn about rules that treat somebody without a face worse."""
+    """Explain who may enter when, and warn about unequal rules.
+
+    A rule under which somebody without a face on file is worse off is a warning, and the exit code says so.
+
+    Changes: nothing.
+    JSON: {answers[who, panel, door:number, at, kind, allow, reason, because], warnings[]}
+    Exit codes: 2, 22
+    See also: menshen policy set, menshen report parity
+
+    Examples:
+      $ menshen policy check Ann
+      $ menshen policy check Ann --at '2026-05-01 07:30'
+    """
     if clock not in policy.CLOCKS:
         raise Usage(f"The clock is one of {', '.join(policy.CLOCKS)}.")
     with on_panel(site, panel) as (opened, there):
@@ -53,7 +66,17 @@ def check(
 
 @app.command()
 def show(site: SiteFile = None, panel: PanelName = None, json: Json = False) -> None:
-    """Show the panel's rules."""
+    """Show the panel's rules.
+
+    Changes: nothing.
+    JSON: {face:rule, claim, open_s, door:number, utc_offset_min, lockdown, second, passback_min, lock, uid_only:rule,
+          holidays[]}
+    Exit codes: 3, 9
+    See also: menshen policy set
+
+    Examples:
+      $ menshen policy show
+    """
     with on_panel(site, panel) as (_, there):
         rules = policy.settings(there)
     result(json, rules, "\n".join(f"{name}: {value}" for name, value in sorted(rules.items())))
@@ -81,7 +104,17 @@ def set_(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Change the panel's rules; what is not named stays."""
+    """Change the panel's rules; what is not named stays.
+
+    Changes: the panel's rules from now on, and an entry in the panel's log and the site's history.
+    JSON: {face:flag?, claim:flag?, open_s?, lockdown:flag?, second?, passback_min?, lock?, holidays?[]}
+    Exit codes: 2, 3, 9
+    See also: menshen policy show, menshen policy check
+
+    Examples:
+      $ menshen policy set --open-s 7
+      $ menshen policy set --holiday 2027-02-06 --holiday 2027-02-07
+    """
     if second is not None and second not in _SECOND:
         raise Usage(f"The second proof is asked of one of {', '.join(_SECOND)}.")
     if lock is not None and lock not in _LOCKS:

@@ -14,12 +14,13 @@ import typer
 from PIL import Image
 
 from host_tools.cli.common import Json, result, waiting
+from host_tools.cli.help import Menu
 from host_tools.errors import DoorDenied, Usage
 from host_tools.sim.control import TTY_FILE, Sim
 
 _RELEASE_S = 30.0  # the longest that a site may have the lock released
 
-app = typer.Typer(help="Start and handle a virtual panel.", no_args_is_help=True)
+app = Menu("Start and handle a virtual panel.")
 
 State = Annotated[
     Path | None,
@@ -42,10 +43,20 @@ def start(
     state: State = None,
     json: Json = False,
 ) -> None:
-    """Switch the virtual panel on and leave it running. Its ports are printed."""
+    """Switch a virtual panel on and leave it running. Its ports are printed.
+
+    Changes: a process on this computer, and a folder with the panel's flash.
+    JSON: {simulator, port, device}
+    Exit codes: 2
+    See also: menshen sim stop, menshen panel provision
+
+    Examples:
+      $ menshen sim start
+      $ menshen sim start --state second-panel --blocks 64
+    """
     with waiting("Starting the virtual panel"):
         sim = Sim.start(_folder(state), blocks=blocks, detach=True, tty=True)
-    ports = {"state": str(sim.state), "port": sim.port, "device": str(sim.state / TTY_FILE)}
+    ports = {"simulator": str(sim.state), "port": sim.port, "device": str(sim.state / TTY_FILE)}
     sim.close()
     sentence = f"The virtual panel runs on {ports['port']} and {ports['device']} (the device stays the same)."
     result(json, ports, sentence)
@@ -53,15 +64,34 @@ def start(
 
 @app.command()
 def stop(state: State = None, json: Json = False) -> None:
-    """Switch the virtual panel off. What it stored stays."""
+    """Switch the virtual panel off. What it stored stays.
+
+    Changes: the panel's process ends, as at a power cut.
+    JSON: {simulator}
+    Exit codes: 3
+    See also: menshen sim start
+
+    Examples:
+      $ menshen sim stop --state second-panel
+    """
     sim = Sim.attach(_folder(state))
     sim.stop()
-    result(json, {"state": str(sim.state)}, "The virtual panel is off; what it stored stays.")
+    result(json, {"simulator": str(sim.state)}, "The virtual panel is off; what it stored stays.")
 
 
 @app.command()
 def status(state: State = None, json: Json = False) -> None:
-    """Show what the virtual panel's hardware is doing."""
+    """Show what the virtual panel's hardware is doing.
+
+    Changes: nothing.
+    JSON: {pid, panel_pid, port, uptime_s, released, passable, light, clock, clock_source, card, door_closed,
+          exit_pressed, case_open, fire_alarm, battery_low}
+    Exit codes: 3
+    See also: menshen panel status
+
+    Examples:
+      $ menshen sim status
+    """
     with _attached(state) as sim:
         data = {**sim.status(), "port": sim.port}
     result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
@@ -78,7 +108,18 @@ def face(
     state: State = None,
     json: Json = False,
 ) -> None:
-    """Put a picture before the camera."""
+    """Put a picture before the camera, or take it away.
+
+    Changes: what the virtual panel's camera sees from now on.
+    JSON: {opened:flag}
+    Exit codes: 3, 8, 13
+    See also: menshen sim keys, menshen sim card
+
+    Examples:
+      $ menshen sim face ann.jpg
+      $ menshen sim face ann.jpg --height 300 --gain 0.8
+      $ menshen sim face
+    """
     view = {"height": height, "rotation": rotation, "gain": gain, "seed": seed}
     act: Callable[[Sim], Any] = lambda sim: sim.show(photo, **(view if photo else {}))  # noqa: E731
     _do(state, json, opens, act, f"{photo or 'Nobody'} is before the camera.")
@@ -91,7 +132,17 @@ def keys(
     state: State = None,
     json: Json = False,
 ) -> None:
-    """Press keys on the keypad."""
+    """Press keys on the keypad.
+
+    Changes: what the people at the virtual panel have typed.
+    JSON: {opened:flag}
+    Exit codes: 2, 3, 13
+    See also: menshen credential pin
+
+    Examples:
+      $ menshen sim keys '301#'
+      $ menshen sim keys '*'
+    """
     _do(state, json, opens, lambda sim: sim.press(pressed), "The keys were pressed.")
 
 
@@ -103,7 +154,17 @@ def card(
     state: State = None,
     json: Json = False,
 ) -> None:
-    """Hold a card to the reader."""
+    """Hold a card to the reader, or take it away.
+
+    Changes: the card before the virtual panel's reader.
+    JSON: {opened:flag}
+    Exit codes: 2, 3, 13
+    See also: menshen credential card
+
+    Examples:
+      $ menshen sim card ann.card.json --opens 10
+      $ menshen sim card
+    """
     if file and not file.is_file():
         raise Usage(f"There is no card {file}. Make one: menshen credential card RESIDENT {file}.")
     done = f"{file} is at the reader." if file else "No card is at the reader."
@@ -116,14 +177,22 @@ def screen(
     state: State = None,
     json: Json = False,
 ) -> None:
-    """Save what the panel's screen shows."""
+    """Save what the panel's screen shows as a picture.
+
+    Changes: the file PNG.
+    JSON: {file, size[]}
+    Exit codes: 2, 3
+
+    Examples:
+      $ menshen sim screen screen.png
+    """
     with _attached(state) as sim:
         picture = Image.fromarray(sim.screen())
     try:
         picture.save(png)
     except (OSError, ValueError) as error:
         raise Usage(f"The picture cannot be saved as {png}: {error}.") from error
-    result(json, {"file": str(png), "size": picture.size}, f"Saved as {png}.")
+    result(json, {"file": str(png), "size": list(picture.size)}, f"Saved as {png}.")
 
 
 def _do(state: Path | None, json: bool, opens: float, act: Callable[[Sim], Any], done: str) -> None:

@@ -27,6 +27,9 @@ class Panel:
         self._open_carrier = open_carrier
         self._client: PanelClient | None = None
         self.on_contact: Callable[[Panel], None] | None = None
+        # Hears the first sealed answer of each connection, and every one to "status".
+        self.on_answer: Callable[[Panel, str, dict[str, Any]], None] | None = None
+        self._heard = False
 
     def __enter__(self) -> Panel:
         return self
@@ -46,14 +49,19 @@ class Panel:
         if self._client:
             self._client.close()
             self._client = None
+            self._heard = False
 
     def request(self, op: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
         """As `PanelClient.request`; the panel is first checked to be the pinned one."""
         try:
-            return self.connected().request(op, timeout_s=timeout_s, **fields)
+            reply = self.connected().request(op, timeout_s=timeout_s, **fields)
         except LinkFailed:
             self.close()  # the next request begins with a new connection
             raise
+        if self.on_answer and (op == "status" or not self._heard):
+            self._heard = True
+            self.on_answer(self, op, reply)
+        return reply
 
     def connected(self) -> PanelClient:
         if self._client is None:

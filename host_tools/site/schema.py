@@ -178,4 +178,9 @@ MIGRATIONS: tuple[str, ...] = (
         state TEXT NOT NULL CHECK (state IN ('active', 'revoked'))
     ) STRICT;
     """,
+    """
+    ALTER TABLE panels ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE panels ADD COLUMN firmware TEXT NOT NULL DEFAULT '';
+    ALTER TABLE panels ADD COLUMN board TEXT NOT NULL DEFAULT '';
+    """,
 )

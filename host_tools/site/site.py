@@ -36,6 +36,7 @@ class Site:
         self._panels: dict[bytes, Panel] = {}
         # What to do first at each new contact with a panel, such as deletions that wait for it.
         self.on_contact: Callable[[Panel], None] | None = None
+        self.on_answer: Callable[[Panel, str, dict[str, Any]], None] | None = None
 
     @classmethod
     def open(cls, path: Path | str | None = None) -> Site:
@@ -43,10 +44,12 @@ class Site:
 
         Deletions that wait for a panel are done at the first contact with it.
         """
-        from host_tools.ledger import settle_quietly  # the ledger builds on this module
+        from host_tools.ledger import settle_quietly  # both build on this module
+        from host_tools.site import contacts
 
         site = cls(Registry(Path(path) if path else default_path()))
         site.on_contact = lambda panel: settle_quietly(site, panel)
+        site.on_answer = lambda panel, op, reply: contacts.note(site, panel, op, reply)
         return site
 
     def __enter__(self) -> Site:
@@ -137,6 +140,7 @@ class Site:
                 known.close()
             known = Panel(record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier)
             known.on_contact = self.on_contact
+            known.on_answer = self.on_answer
             self._panels[record.panel_id] = known
         return known
 

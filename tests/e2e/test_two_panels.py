@@ -68,7 +68,7 @@ def test_withdrawn_everywhere_though_one_door_is_away(site: Site, sims: list[Sim
     sims[1].kill()
     done = dict(consent.withdraw_everywhere(site, ann))
     assert done["front"].receipt and done["back"].waiting and not done["back"].receipt
-    residents.remove(site, bob)
+    residents.move_out(site, bob)
     assert "Bob" in [resident.name for resident in site.residents()]  # named until every panel has confirmed
     wipe.wipe_everywhere(site, carl, "order", "(2026) 7")
     told = certificate.gather(site, ann)

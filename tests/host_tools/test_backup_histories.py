@@ -81,7 +81,7 @@ class Life:
     def move_out(self) -> None:
         if self.stored:
             handle = self.dice.choice(sorted(self.stored))
-            residents.remove(self.site, self.site.resident(handle.hex()))
+            residents.move_out(self.site, self.site.resident(handle.hex()))
             self.stored.discard(handle)
             self.removed.add(handle)
 

@@ -56,7 +56,7 @@ def test_a_lost_card_asks_for_its_name(menshen: Menshen, blank: Path) -> None:
     assert told.json == {"uid": uid, "panels": {"door": "confirmed"}}
     again = menshen("credential", "card", "Ann", str(blank))
     assert again.code == 2 and "reported lost" in again.err
-    assert menshen("credential", "lost", "--json").json == {"door": 1}
+    assert menshen("credential", "lost", "--json").json == {"uid": None, "panels": {"door": 1}}
 
 
 def test_the_history_tells_of_credentials_and_rules(menshen: Menshen, place: Path, blank: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_visitor_gets_a_code_and_loses_it(menshen: Menshen) -> None:
     assert len(made["code"]) == 12 and made["uses"] == 2 and made["valid_until"] > made["valid_from"]
     assert menshen("credential", "visitor", "301", "--hours", "3").code == 2
     assert menshen("credential", "visitor", "999").code == 2
-    assert menshen("credential", "visitor", "301", "--revoke", made["code"]).code == 0
-    assert menshen("credential", "visitor", "301", "--revoke", "000000999999").code == 2
+    assert menshen("credential", "visitor", "301", "--revoke", made["code"], "--yes").code == 0
+    assert menshen("credential", "visitor", "301", "--revoke", "000000999999", "--yes").code == 2
 
 
 def test_what_a_uid_risks_is_said_and_confirmed(menshen: Menshen, blank: Path) -> None:

@@ -80,7 +80,7 @@ def test_req_02_a_changed_notice_asks_again_and_who_does_not_renew_is_erased(hou
     assert house.site.consent(house.panel, keeps).notice_hash == notices.load().hash
     changed = new_notice(2, house.folder)
     assert changed.hash != notices.load().hash
-    due = house.menshen("consent", "adopt", str(house.folder / "notice-2.txt"), "--days", "30", "--json").json
+    due = house.menshen("consent", "adopt", str(house.folder / "notice-2.txt"), "--days", "30", "--yes", "--json").json
     assert {item["name"] for item in due} >= {"Keeps", "Lapses"}
     assert "Lapses" in house.menshen("consent", "outstanding").out and house.menshen("deadlines").code == 0
     with pytest.raises(NoConsent, match="older notice"):
@@ -154,7 +154,7 @@ def test_req_04_consent_is_separate_and_never_preset(house: House) -> None:
 def test_req_05_withdrawing_takes_one_command_and_works_at_the_panel(house: House) -> None:
     cleo = house.add("Cleo")
     house.enrol(cleo)
-    assert house.menshen("consent", "withdraw", "Cleo").code == 0  # consent give or ask was one command as well
+    assert house.menshen("consent", "withdraw", "Cleo", "--yes").code == 0  # giving was one command as well
     dora = house.resident_with_face("Dora")
     set_pin(house.site, house.panel, dora, "735192")
     before = house.faces()
@@ -184,7 +184,7 @@ def test_req_09_withdrawal_stops_matching_at_once(house: House) -> None:
 def test_req_09_a_withdrawal_waits_for_a_panel_that_is_off_and_is_done_at_the_next_contact(house: House) -> None:
     fred = house.resident_with_face("Fred")
     house.power_off()
-    queued = house.menshen("consent", "withdraw", "Fred")
+    queued = house.menshen("consent", "withdraw", "Fred", "--yes")
     assert queued.code == 17 and "counts from now on" in queued.err
     (pending,) = house.menshen("deadlines", "--json").json
     assert (pending["panel"], pending["cause"], pending["state"]) == ("front door", "withdrawal", "pending")
@@ -353,7 +353,7 @@ def test_req_17_an_old_backup_of_the_registry_brings_nobody_back(house: House) -
     file = house.folder / "old.db"
     assert house.menshen("site", "backup", str(file)).code == 0
     consent.withdraw(house.site, house.panel, olga)
-    residents.remove(house.site, paul)
+    residents.move_out(house.site, paul)
     later = house.resident_with_face("Later")
     for running in (True, False):
         if not running:  # the registry itself is lost; the tombstones beside it are not
@@ -557,7 +557,7 @@ def test_everything_known_about_one_person_is_exported(house: House) -> None:
     assert {entry["action"] for entry in data["history"]} >= {"resident_added", "consent_given", "enrolled"}
     text = house.menshen("export", "Wang Fang", "--out", str(house.folder / "wang"))
     assert text.code == 0 and "Wang Fang" in (house.folder / "wang.txt").read_text()
-    assert house.menshen("resident", "remove", "Wang Fang", "--yes").code == 0
+    assert house.menshen("resident", "move-out", "Wang Fang", "--yes").code == 0
     forgotten = house.menshen("export", wang.handle.hex(), "--json").json
     assert forgotten["person"]["name"] == "" and forgotten["deletions"]
 

@@ -194,7 +194,7 @@ def test_requirement_07_policies_that_break_it_are_named(door: Door) -> None:
     told = door.house.menshen("policy", "check").err
     assert "a card needs a second proof and a face does not" in told
     assert door.house.menshen("policy", "set", "--second", "none").code == 0
-    residents.remove(door.house.site, door.house.site.resident("Face Only"))
+    residents.move_out(door.house.site, door.house.site.resident("Face Only"))
 
 
 def test_requirement_07_parity_is_measured_and_reported(door: Door) -> None:
@@ -220,7 +220,7 @@ def test_requirement_07_a_decision_is_explained(door: Door) -> None:
     told = door.house.menshen("policy", "check", "Fred", "--at", "2026-11-23 09:00").out
     assert "PIN allowed" in told and "card allowed" in told
     assert "No face of this resident" in told
-    residents.remove(door.house.site, fred)
+    residents.move_out(door.house.site, fred)
 
 
 # 8: camera covered, broken or switched off
