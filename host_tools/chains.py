@@ -33,7 +33,7 @@ def fetch(site: Site, panel: Panel) -> int:
             for link in page["entries"]:
                 body, digest = link[:BODY_BYTES], link[BODY_BYTES:]
                 values = (panel.panel_id, _seq(body), body, digest, before)
-                db.execute("INSERT OR IGNORE INTO panel_log VALUES (?, ?, ?, ?, ?)", values)
+                db.execute("INSERT INTO panel_log VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
                 before = digest
         count += len(page["entries"])
         since = max(page["next"], since + 1)
@@ -77,7 +77,7 @@ def verify(
     """Every break in the host's history and in the panels' logs. `unreached` hears of panels that do not answer."""
     with site.registry.transaction() as db:
         chain = history.entries(db)
-    head = history.read_head(site.registry.path)
+    head = history.read_head(site.registry.beside)
     own = history.verify(chain, head)
     if own is None and chain and head is None:
         own = Break("host", chain[-1].seq, "unanchored")  # whether entries followed cannot be told
@@ -96,7 +96,7 @@ def verify(
 def lengths(site: Site) -> dict[str, int]:
     """How many entries there are of each chain."""
     rows = site.registry.rows(
-        "SELECT name, count(seq) AS n FROM panels LEFT JOIN panel_log USING (panel_id) GROUP BY panel_id"
+        "SELECT name, count(seq) AS n FROM panels LEFT JOIN panel_log USING (panel_id) GROUP BY panels.panel_id"
     )
     host = site.registry.row("SELECT count(*) AS n FROM history")
     return {"host": host["n"] if host else 0, **{row["name"]: row["n"] for row in rows}}

@@ -172,9 +172,10 @@ def _begin(site: Site, panel: Panel, resident: Resident, notice: Notice, evidenc
         consent_id = os.urandom(16)
     with site.registry.transaction() as db:
         db.execute(
-            "INSERT OR REPLACE INTO consents (consent_id, handle, panel_id, notice, notice_version, "
+            "INSERT INTO consents (consent_id, handle, panel_id, notice, notice_version, "
             "notice_hash, "
-            "state, evidence, asked) VALUES (?, ?, ?, ?, ?, ?, 'asked', ?, ?)",
+            "state, evidence, asked) VALUES (?, ?, ?, ?, ?, ?, 'asked', ?, ?) "
+            "ON CONFLICT (consent_id) DO UPDATE SET evidence = excluded.evidence, asked = excluded.asked",
             (
                 consent_id,
                 resident.handle,

@@ -139,15 +139,17 @@ def _issue(
 ) -> None:
     with site.registry.transaction() as db:
         row_id = db.execute(
-            "INSERT INTO credentials (handle, panel_id, kind, uid, state, issued) VALUES (?, ?, ?, ?, 'pending', ?)",
+            "INSERT INTO credentials (handle, panel_id, kind, uid, state, issued) VALUES (?, ?, ?, ?, 'pending', ?) "
+            "RETURNING id",
             (resident.handle, panel.panel_id, kind, uid, site.now()),
-        ).lastrowid
+        ).fetchone()["id"]
     with sending(site, lambda db: db.execute("DELETE FROM credentials WHERE id = ?", (row_id,))):
         panel.request(op, handle=resident.handle, **fields)
     with site.registry.transaction() as db:
         db.execute(
-            "DELETE FROM credentials WHERE handle = ? AND panel_id = ? AND kind = ? AND uid IS ? AND id != ?",
-            (resident.handle, panel.panel_id, kind, uid, row_id),
+            "DELETE FROM credentials WHERE handle = ? AND panel_id = ? AND kind = ? AND id != ? "
+            "AND (uid = ? OR uid IS NULL AND ? IS NULL)",
+            (resident.handle, panel.panel_id, kind, row_id, uid, uid),
         )
         db.execute("UPDATE credentials SET state = 'active' WHERE id = ?", (row_id,))
     site.note("credential_issued", resident.handle, panel.panel_id, kind=kind)

@@ -101,9 +101,9 @@ def _enrol(
     with site.registry.transaction() as db:
         row_id = db.execute(
             "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, enrolled, "
-            "sequence) VALUES (?, ?, ?, x'', 0, ?, 'pending', ?, ?)",
-            (resident.handle, panel.panel_id, consent.consent_id, expiry, site.now(), sequence),
-        ).lastrowid
+            "sequence) VALUES (?, ?, ?, ?, 0, ?, 'pending', ?, ?) RETURNING id",
+            (resident.handle, panel.panel_id, consent.consent_id, b"", expiry, site.now(), sequence),
+        ).fetchone()["id"]
     with sending(site, lambda db: db.execute("DELETE FROM enrolments WHERE id = ?", (row_id,))):
         reply = panel.request(
             op,

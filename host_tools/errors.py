@@ -184,6 +184,33 @@ class SelftestFailed(HostError):
     code = "selftest_failed"
 
 
+class RegistryUnreachable(HostError):
+    """The site registry's server cannot be reached, or does not let this user in."""
+
+    exit_code = 24
+    code = "registry_unreachable"
+
+
+class RegistryConflict(HostError):
+    """Somebody else changed the same thing at the same moment, or it must never be changed."""
+
+    exit_code = 25
+    code = "conflict"
+
+
+class Locked(HostError):
+    """The site's keys are protected, and nothing that opens them was given."""
+
+    exit_code = 26
+    code = "locked"
+
+
+class WrongPassphrase(Locked):
+    """The passphrase or recovery code does not open the site's keys."""
+
+    code = "wrong_passphrase"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -212,6 +239,9 @@ EXIT_CODES: dict[int, str] = {
             NotFlashable,
             Unequal,
             SelftestFailed,
+            RegistryUnreachable,
+            RegistryConflict,
+            Locked,
         )
     },
 }

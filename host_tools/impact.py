@@ -135,7 +135,7 @@ def _figures(site: Site) -> dict[str, int]:
     return {
         "residents": count("residents WHERE state = 'active'"),
         "persons_with_a_face_stored": persons(site),
-        "residents_under_14": count("residents WHERE state = 'active' AND under_14"),
+        "residents_under_14": count("residents WHERE state = 'active' AND under_14 = 1"),
         "consents_in_force": count("consents WHERE state = 'given'"),
         "consents_declined": count("consents WHERE state = 'declined'"),
         "consents_withdrawn": count("consents WHERE state = 'withdrawn'"),

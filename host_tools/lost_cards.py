@@ -19,7 +19,8 @@ def report(site: Site, uid: bytes) -> dict[str, str]:
     with site.registry.transaction() as db:
         for record in site.panel_records():
             db.execute(
-                "INSERT OR IGNORE INTO lost_cards (uid, panel_id, state, reported) VALUES (?, ?, 'pending', ?)",
+                "INSERT INTO lost_cards (uid, panel_id, state, reported) VALUES (?, ?, 'pending', ?) "
+                "ON CONFLICT DO NOTHING",
                 (uid, record.panel_id, site.now()),
             )
         db.execute("UPDATE credentials SET state = 'revoked' WHERE kind = 'card' AND uid = ?", (uid,))
@@ -59,8 +60,8 @@ def resend(site: Site, panel: Panel) -> int:
     with site.registry.transaction() as db:
         db.execute("UPDATE lost_cards SET state = 'pending' WHERE panel_id = ?", (panel.panel_id,))
         db.execute(
-            "INSERT OR IGNORE INTO lost_cards (uid, panel_id, state, reported) "
-            "SELECT uid, ?, 'pending', min(reported) FROM lost_cards GROUP BY uid",
+            "INSERT INTO lost_cards (uid, panel_id, state, reported) "
+            "SELECT uid, ?, 'pending', min(reported) FROM lost_cards WHERE true GROUP BY uid ON CONFLICT DO NOTHING",
             (panel.panel_id,),
         )
     return settle(site, panel)

@@ -49,8 +49,8 @@ def retire(site: Site, name: str) -> None:
     record = site.panel(name).record
     with site.registry.transaction() as db:
         db.execute(
-            "UPDATE panels SET state = 'retired', link_key = zeroblob(32) WHERE panel_id = ?",
-            (record.panel_id,),
+            "UPDATE panels SET state = 'retired', link_key = ? WHERE panel_id = ?",
+            (bytes(32), record.panel_id),
         )
         db.execute("DELETE FROM placements WHERE panel_id = ?", (record.panel_id,))
     site.note("panel_retired", panel=record.panel_id)

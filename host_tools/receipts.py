@@ -78,7 +78,7 @@ def store(site: Site, panel: Panel, data: bytes, handle: bytes | None = None) ->
         raise ReceiptInvalid("The receipt is genuine but for another record. Do not rely on it.")
     with site.registry.transaction() as db:
         fresh = db.execute(
-            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (hashlib.sha256(data).digest(), panel.panel_id, info.handle, data, site.now()),
         ).rowcount
         # A replaced record's successor lives on, and so does an enrolment later than an old receipt.

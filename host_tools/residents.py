@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from host_tools import ledger
 from host_tools.errors import Usage
 from host_tools.site import Panel, Resident, Site, deadlines
+from host_tools.site.database import Connection
 from host_tools.site.sending import sending
 from host_tools.site.tombstones import ANYWHERE, Tombstone
 
@@ -139,11 +139,15 @@ def _register(
         ).fetchone()
         if placed and placed["state"] == "active":
             raise Usage(f"{name} of flat {flat} is already on {panel.name}.")
-        db.execute("INSERT OR REPLACE INTO placements VALUES (?, ?, 'pending')", (handle, panel.panel_id))
+        db.execute(
+            "INSERT INTO placements VALUES (?, ?, 'pending') "
+            "ON CONFLICT (handle, panel_id) DO UPDATE SET state = excluded.state",
+            (handle, panel.panel_id),
+        )
     return handle
 
 
-def _unregister(db: sqlite3.Connection, panel: Panel, handle: bytes) -> None:
+def _unregister(db: Connection, panel: Panel, handle: bytes) -> None:
     db.execute("DELETE FROM placements WHERE handle = ? AND panel_id = ?", (handle, panel.panel_id))
     db.execute("DELETE FROM residents WHERE handle = ? AND handle NOT IN (SELECT handle FROM placements)", (handle,))
 

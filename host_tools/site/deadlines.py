@@ -6,10 +6,10 @@ buried (tombstones.py) from the day it is owed.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from host_tools.site.database import Row
 from host_tools.site.site import Site
 from host_tools.site.tombstones import Tombstone
 
@@ -46,7 +46,7 @@ class Deadline:
     problem: str
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> Deadline:
+    def of(cls, row: Row) -> Deadline:
         return cls(*(row[name] for name in cls.__dataclass_fields__))
 
     def overdue(self, now: int) -> bool:
@@ -75,9 +75,9 @@ def open_(
     with site.registry.transaction() as db:
         row_id = db.execute(
             "INSERT INTO deadlines (handle, panel_id, cause, reference, opened, due, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'pending')",
+            "VALUES (?, ?, ?, ?, ?, ?, 'pending') RETURNING id",
             (handle, panel_id, cause, reference, now, due),
-        ).lastrowid
+        ).fetchone()["id"]
     site.note("deletion_owed", handle, panel_id, cause=cause, due=due)
     return next(deadline for deadline in of(site, handle, panel_id) if deadline.id == row_id)
 

@@ -2,8 +2,8 @@
 
 hash = SHA-256(hash before | canonical JSON of [seq, time, actor, action, handle, panel_id, detail]), 32 bytes 0
 standing before the first. Entries hold handles, never names, so that a resident can be forgotten. The newest
-entry's number and hash also stand in a file beside the registry, `<registry>.head`: a chain that was cut off at its
-end is shorter than that file says.
+entry's number and hash also stand in a file beside the registry, `<beside>.head` (Registry.beside): a chain that was
+cut off at its end is shorter than that file says.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from host_tools.site.database import Connection
 
 START = bytes(32)
 
@@ -56,27 +57,32 @@ class Break:
         return {"chain": self.chain, "seq": self.seq, "what": self.what}
 
 
-def entries(db: sqlite3.Connection) -> list[HistoryEntry]:
+def entries(db: Connection) -> list[HistoryEntry]:
     return [HistoryEntry(*row) for row in db.execute("SELECT * FROM history ORDER BY seq")]
 
 
 def append(
-    db: sqlite3.Connection, time: int, actor: str, action: str, handle: str, panel_id: str, detail: dict[str, Any]
-) -> tuple[int, bytes]:
-    """Adds an entry inside the caller's transaction; its number and hash."""
-    last = db.execute("SELECT seq, hash FROM history ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, before = (last["seq"] + 1, last["hash"]) if last else (1, START)
+    db: Connection, time: int, actor: str, action: str, handle: str, panel_id: str, detail: dict[str, Any]
+) -> None:
+    """Adds an entry inside the caller's transaction."""
+    last = head(db)
+    seq, before = (last[0] + 1, last[1]) if last else (1, START)
     text = json.dumps(detail, ensure_ascii=False, sort_keys=True)
     digest = _hash(before, seq, time, actor, action, handle, panel_id, text)
     db.execute(
         "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (seq, time, actor, action, handle, panel_id, text, digest),
     )
-    return seq, digest
 
 
-def verify(chain: list[HistoryEntry], head: tuple[int, bytes] | None = None) -> Break | None:
-    """The first place where the chain does not hold. `head`: the number and hash that stand beside the registry.
+def head(db: Connection) -> tuple[int, bytes] | None:
+    """The newest entry's number and hash."""
+    last = db.execute("SELECT seq, hash FROM history ORDER BY seq DESC LIMIT 1").fetchone()
+    return (last["seq"], last["hash"]) if last else None
+
+
+def verify(chain: list[HistoryEntry], kept: tuple[int, bytes] | None = None) -> Break | None:
+    """The first place where the chain does not hold. `kept`: the number and hash that stand beside the registry.
 
     A restore from a backup may lose entries; its own entry says so and names the head that the chain had.
     """
@@ -90,17 +96,16 @@ def verify(chain: list[HistoryEntry], head: tuple[int, bytes] | None = None) -> 
         if entry.seq != seq + 1 and not _restored_after(entry, seq):
             return Break("host", seq + 1, "missing")
         seq, before = entry.seq, entry.hash
-        if head and head[0] == seq and head[1] != before:
+        if kept and kept[0] == seq and kept[1] != before:
             return Break("host", seq, "altered")
-    if head and head[0] > seq:
+    if kept and kept[0] > seq:
         return Break("host", seq + 1, "truncated")
     return None
 
 
-def append_restored(db: sqlite3.Connection, time: int, actor: str, lost_head: tuple[int, bytes] | None) -> None:
+def append_restored(db: Connection, time: int, actor: str, lost_head: tuple[int, bytes] | None) -> None:
     """Notes a restore; entries that the backup does not have are lost, and their head is named."""
-    last = db.execute("SELECT seq, hash FROM history ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, before = (last["seq"], last["hash"]) if last else (0, START)
+    seq, before = head(db) or (0, START)
     detail: dict[str, Any] = {}
     if lost_head and lost_head[0] > seq:
         detail = {"lost_after": seq, "lost_until": lost_head[0], "lost_head": lost_head[1].hex()}
@@ -110,22 +115,22 @@ def append_restored(db: sqlite3.Connection, time: int, actor: str, lost_head: tu
     db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*fields, _hash(before, *fields)))
 
 
-def head_file(registry: Path) -> Path:
-    return registry.with_name(registry.name + ".head")
+def head_file(beside: Path) -> Path:
+    return beside.with_name(beside.name + ".head")
 
 
-def write_head(registry: Path, seq: int, digest: bytes) -> None:
-    file = head_file(registry)
+def write_head(beside: Path, seq: int, digest: bytes) -> None:
+    file = head_file(beside)
     new = file.with_name(file.name + ".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(f"{seq} {digest.hex()}\n")
     os.replace(new, file)
 
 
-def read_head(registry: Path) -> tuple[int, bytes] | None:
+def read_head(beside: Path) -> tuple[int, bytes] | None:
     """None where there is none yet, or what is there is no head."""
     try:
-        seq, digest = head_file(registry).read_text().split()
+        seq, digest = head_file(beside).read_text().split()
         return int(seq), bytes.fromhex(digest)
     except (OSError, ValueError):
         return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
+
+from host_tools.site.database import Row
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class PanelRecord:
     added: int
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> PanelRecord:
+    def of(cls, row: Row) -> PanelRecord:
         return cls(*(row[name] for name in cls.__dataclass_fields__))
 
     def public(self) -> dict[str, Any]:
@@ -47,7 +48,7 @@ class Resident:
     under_14: bool = False
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> Resident:
+    def of(cls, row: Row) -> Resident:
         return cls(
             row["handle"],
             row["name"],
@@ -91,7 +92,7 @@ class Consent:
     withdrawn: int
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> Consent:
+    def of(cls, row: Row) -> Consent:
         values = {name: row[name] for name in cls.__dataclass_fields__}
         values["evidence"] = json.loads(row["evidence"])
         return cls(**values)

@@ -1,131 +1,129 @@
-"""The site registry's file: SQLite in WAL mode, readable by its owner only, brought up to date when opened.
+"""The site registry: opened, created or brought up to date; read and changed in transactions.
 
-No photo, template or PIN is ever in it. Link keys and the card key are: keep the file as you keep the
-master key.
+It is a SQLite file, or a PostgreSQL database for those who outgrow one; everything else knows no difference. No photo,
+template or PIN is ever in it. Link keys and the card key are: see README.md beside this file.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools.errors import RegistryBroken, RegistryNewer
+from host_tools.site.database import Connection, Database, Row
+from host_tools.site.place import Place, data_folder
 from host_tools.site.schema import MIGRATIONS
-
-_BUSY_S = 10.0
+from host_tools.site.sqlite import Sqlite
 
 
 class Registry:
-    """Opens, creates or migrates the file at `path`. Raises RegistryBroken, RegistryNewer."""
+    """Raises RegistryBroken, RegistryNewer, RegistryUnreachable; the same while it is used, and RegistryConflict."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, named: Place | Path | str | None = None) -> None:
+        self.place = Place.of(named)
+        self._db = _database(self.place)
         try:
-            _create_private(path)
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        except (sqlite3.Error, OSError) as error:
-            raise RegistryBroken(f"The site registry {path} cannot be opened: {error}.") from error
-        self._db.row_factory = sqlite3.Row
-        try:
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise self._broken(error) from error
-        except RegistryBroken:
+            with self._told():
+                self._prepare()
+        except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def kind(self) -> str:
+        return self._db.kind
+
+    @property
+    def beside(self) -> Path:
+        """The start of the names of files that outlive the registry: tombstones, and the head of its history.
+
+        They stand beside a SQLite file. For a PostgreSQL database each computer keeps its own in the user's data
+        folder, under the site's id, so that another database of the same site finds them.
+        """
+        if self.place.file is not None:
+            return self.place.file
+        row = self.row("SELECT site_id FROM site")
+        assert row is not None
+        folder = data_folder() / "sites"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / bytes(row["site_id"]).hex()
+
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything in the block is written, or nothing of it."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+    def transaction(self, alone: bool = True) -> Iterator[Connection]:
+        """Everything in the block is written, or nothing of it.
+
+        `alone`: what is read in the block stays so until its end. Without it, single statements are still whole.
+        """
+        with self._told():
             try:
+                self._db.begin(alone)
                 yield self._db
+                self._db.commit()
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.rollback()
                 raise
-            self._db.execute("COMMIT")
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._broken(error) from error
 
-    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
-        try:
+    def rows(self, query: str, *values: object) -> list[Row]:
+        with self._told():
             return list(self._db.execute(query, values))
-        except sqlite3.DatabaseError as error:
-            raise self._broken(error) from error
 
-    def row(self, query: str, *values: object) -> sqlite3.Row | None:
+    def row(self, query: str, *values: object) -> Row | None:
         found = self.rows(query, *values)
         return found[0] if found else None
 
-    def copy_to(self, path: Path) -> None:
-        """A consistent copy into the existing file `path`, while this one is in use."""
-        try:
-            copy = sqlite3.connect(path)
-            try:
-                self._db.backup(copy)
-            finally:
-                copy.close()
-        except sqlite3.DatabaseError as error:
-            raise self._broken(error) from error
+    def version(self) -> int:
+        with self._told():
+            return self._db.version()
+
+    def columns(self, table: str) -> list[str]:
+        with self._told():
+            return self._db.columns(table)
+
+    def damage(self, full: bool = False) -> list[str]:
+        """A sentence for each thing that is not as it was written."""
+        with self._told():
+            return self._db.damage(full)
 
     def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._db.version()  # before anything that writes: another program's data stay as they are
         if version > len(MIGRATIONS):
             raise RegistryNewer(
-                f"The site registry {self.path} was written by a newer menshen (schema {version}, "
+                f"The site registry {self.place} was written by a newer menshen (schema {version}, "
                 f"this one knows {len(MIGRATIONS)}). Update menshen; nothing was changed."
             )
-        # Before anything that writes: another program's file stays as it is.
-        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if (version or tables) and (not version or "site" not in tables):
-            raise RegistryBroken(f"{self.path} is another program's database. Choose another file.")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.execute("PRAGMA secure_delete = ON")
+        self._db.set_up()
         if version < len(MIGRATIONS):
             self._migrate()
-        if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise RegistryBroken(f"The site registry {self.path} is damaged. Restore it from a backup.")
+        if self._db.damage(full=False):
+            raise RegistryBroken(f"The site registry {self.place} is damaged. Restore it from a backup.")
 
     def _migrate(self) -> None:
         with self.transaction() as db:
-            # Read again inside the transaction: another process may have migrated meanwhile.
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._db.version()  # again: another process may have migrated meanwhile
             for step in MIGRATIONS[version:]:
-                for statement in _statements(step):
-                    db.execute(statement)
+                self._db.migrate(step)
             if version == 0:
                 db.execute("INSERT INTO site VALUES (1, ?, ?, ?)", (os.urandom(8), os.urandom(16), int(time.time())))
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._db.set_version(len(MIGRATIONS))
 
-    def _broken(self, error: sqlite3.DatabaseError) -> RegistryBroken:
-        return RegistryBroken(
-            f"The site registry {self.path} cannot be used ({error}). Restore it from a backup; nothing was changed."
-        )
-
-
-def _create_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    os.close(descriptor)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The driver's errors become the host's."""
+        try:
+            yield
+        except self._db.error as error:
+            raise self._db.explain(error) from error
 
 
-def _statements(script: str) -> Iterator[str]:
-    """`executescript` would commit the transaction that the migration runs in. A trigger holds semicolons itself."""
-    statement = ""
-    for part in script.split(";")[:-1]:
-        statement += part + ";"
-        if sqlite3.complete_statement(statement):
-            yield statement.strip()
-            statement = ""
+def _database(place: Place) -> Database:
+    if place.file is not None:
+        return Sqlite(place.file)
+    from host_tools.site.postgres import Postgres  # the driver is loaded for those who use it
+
+    return Postgres(place)

@@ -7,17 +7,17 @@ idempotent.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from firmware.base.errors import MenshenError
 from host_tools.errors import HostError, LinkFailed
+from host_tools.site.database import Connection
 from host_tools.site.site import Site
 
 
 @contextmanager
-def sending(site: Site, undo: Callable[[sqlite3.Connection], object]) -> Iterator[None]:
+def sending(site: Site, undo: Callable[[Connection], object]) -> Iterator[None]:
     """Around a panel's request: `undo` takes the mark back when the panel surely did nothing."""
     try:
         yield

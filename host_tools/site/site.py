@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import getpass
 import os
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from host_tools.errors import NoPanel, Usage
 from host_tools.link.carrier import SerialCarrier
 from host_tools.site import history, tombstones
+from host_tools.site.database import Connection
 from host_tools.site.panel import OpenCarrier, Panel
+from host_tools.site.place import Place
 from host_tools.site.records import Consent, Credential, Enrolment, PanelRecord, Receipt, Resident
 from host_tools.site.registry import Registry
 
 _ENROLMENT = "SELECT consent_id, model_id, templates, expiry, state FROM enrolments"
 
 
-def default_path() -> Path:
-    named = os.environ.get("MENSHEN_SITE")
-    return Path(named) if named else platformdirs.user_data_path("menshen", appauthor=False) / "site.db"
-
-
 class Site:
-    """`Site.open()` for the usual file; a context manager that closes it and the panels' links."""
+    """`Site.open()` for the usual registry; a context manager that closes it and the panels' links."""
 
     def __init__(self, registry: Registry, open_carrier: OpenCarrier = SerialCarrier) -> None:
         self.registry = registry
@@ -39,15 +33,15 @@ class Site:
         self.on_answer: Callable[[Panel, str, dict[str, Any]], None] | None = None
 
     @classmethod
-    def open(cls, path: Path | str | None = None) -> Site:
-        """Creates the registry where there is none. Raises RegistryBroken, RegistryNewer.
+    def open(cls, named: Place | Path | str | None = None) -> Site:
+        """Creates the registry where there is none; named as in place.py. Raises what Registry does.
 
         Deletions that wait for a panel are done at the first contact with it.
         """
         from host_tools.ledger import settle_quietly  # both build on this module
         from host_tools.site import contacts
 
-        site = cls(Registry(Path(path) if path else default_path()))
+        site = cls(Registry(named))
         site.on_contact = lambda panel: settle_quietly(site, panel)
         site.on_answer = lambda panel, op, reply: contacts.note(site, panel, op, reply)
         return site
@@ -89,12 +83,19 @@ class Site:
     def note(self, action: str, resident: bytes = b"", panel: bytes = b"", **detail: Any) -> None:
         """Adds an entry to the history of what managers did; `detail` must name nobody."""
         with self.registry.transaction() as db:
-            head = history.append(db, self.now(), self.actor, action, resident.hex(), panel.hex(), detail)
-        history.write_head(self.registry.path, *head)
+            history.append(db, self.now(), self.actor, action, resident.hex(), panel.hex(), detail)
+        self.keep_head()
+
+    def keep_head(self) -> None:
+        """Writes the newest entry's number and hash beside the registry; of two who do so at once, the later one's."""
+        with self.registry.transaction() as db:
+            head = history.head(db)
+            if head:
+                history.write_head(self.registry.beside, *head)
 
     def bury(self, *stones: tombstones.Tombstone) -> None:
         """What is deleted from here on stays deleted, whatever backup comes back."""
-        tombstones.write(self.registry.path, stones)
+        tombstones.write(self.registry.beside, stones)
         with self.registry.transaction() as db:
             for stone in stones:
                 tombstones.bury(db, stone)
@@ -189,13 +190,15 @@ class Site:
 
     def _next_counter(self, panel_id: bytes, at_least: int) -> int:
         """Durable before it is used: no two hosts, and no host after a crash, use a counter twice."""
-        with self.registry.transaction() as db:
+        with self.registry.transaction(alone=False) as db:  # the statement locks the panel's row
             row = db.execute(
-                "UPDATE panels SET counter = max(counter + 1, ?) WHERE panel_id = ? RETURNING counter",
+                "UPDATE panels SET counter = greatest(counter + 1, ?) WHERE panel_id = ? RETURNING counter",
                 (at_least, panel_id),
             ).fetchone()
         return int(row[0])
 
 
-def _set_setting(db: sqlite3.Connection, name: str, value: int | str) -> None:
-    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, str(value)))
+def _set_setting(db: Connection, name: str, value: int | str) -> None:
+    db.execute(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, str(value))
+    )
