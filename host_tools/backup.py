@@ -1,13 +1,14 @@
 """Backup and restore of the site registry. A backup cannot bring back who was deleted after it was made.
 
-A backup is a whole registry, with the site's keys in it: keep it as you keep the registry. What was deleted since is
-known from three places: the registry being replaced, the file of tombstones beside it, and the panels' receipts.
+A backup is a whole registry in a SQLite file, wherever the registry itself lives, with the site's keys in it: keep it
+as you keep the registry. Restored into another place, it moves the site there. What was deleted since is known from
+three places: the registry being replaced, the file of tombstones beside it, and the panels' receipts.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from typing import Any
 from host_tools import ledger
 from host_tools.errors import RegistryBroken, Usage
 from host_tools.site import Site, deadlines, history, tombstones
+from host_tools.site.database import Connection
+from host_tools.site.place import Place
 from host_tools.site.registry import Registry
 from host_tools.site.tombstones import ANYWHERE, Tombstone
 
 # What the registry being replaced knows stays, parents before children: rows that the backup lacks, by what makes a row
 # the same one (two registries that went apart give the same number to different things). Of a row in both, the facts
 # of the world since the backup are kept; what managers decide themselves is taken from the backup.
-_SAME = {
+SAME = {
     "panels": ("panel_id",),
     "residents": ("handle",),
     "placements": ("handle", "panel_id"),
@@ -58,77 +61,88 @@ def backup(site: Site, file: Path) -> None:
         raise Usage(f"{file} exists already. Choose another name.") from error
     except OSError as error:
         raise Usage(f"The backup cannot be written to {file}: {error.strerror}.") from error
-    site.registry.copy_to(file)
+    try:
+        site.registry.copy_to(file)
+    except BaseException:
+        file.unlink()
+        raise
 
 
-def restore(file: Path, path: Path) -> Restored:
-    """Puts the backup in the place of the registry at `path`, without what was deleted since.
+def restore(file: Path, named: Place | Path | str | None) -> Restored:
+    """Puts the backup in the place of the registry named, without what was deleted since.
 
-    The panels that can be reached are asked for receipts that neither knows, and told what must stay deleted.
+    Whoever else works with that registry sees it replaced between two of his changes. The panels that can be reached
+    are asked for receipts that neither knows, and told what must stay deleted.
     """
+    place = Place.of(named)
     if not file.is_file():
         raise Usage(f"There is no backup {file}.")
-    staged = path.with_name(path.name + ".restoring")
-    _remove(staged)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged.touch(0o600)
-    staged.write_bytes(file.read_bytes())
-    try:
+    with tempfile.TemporaryDirectory(prefix="menshen-") as folder:
+        staged = Path(folder) / "site.db"
+        staged.touch(0o600)
+        staged.write_bytes(file.read_bytes())
         with Site(Registry(staged)) as restored:  # checked, and brought up to this version's schema
-            buried = _take_over(restored, path)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        os.replace(staged, path)
-    finally:
-        _remove(staged)
-    with Site.open(path) as site:
-        head = site.registry.row("SELECT seq, hash FROM history ORDER BY seq DESC LIMIT 1")
-        if head:
-            history.write_head(path, head["seq"], head["hash"])
+            target = _target(place)
+            try:
+                with target.transaction() as running:
+                    _check_same(restored, running, file)
+                    buried = _take_over(restored, running, place.beside(restored.site_id))
+                    target.take_from(restored.registry)
+            finally:
+                target.close()
+    with Site.open(place) as site:
+        site.keep_head()
+        site.keep_stones()
         return Restored(buried, ledger.retry(site, restored=True))
 
 
-def _take_over(restored: Site, path: Path) -> int:
+def _target(place: Place) -> Registry:
+    """The registry to be replaced: a new one where there is none, or where a file is damaged beyond reading."""
+    try:
+        return Registry(place)
+    except RegistryBroken as error:
+        if place.file is None or not place.file.is_file() or type(error) is not RegistryBroken:
+            raise
+        for suffix in ("", "-wal", "-shm"):
+            place.file.with_name(place.file.name + suffix).unlink(missing_ok=True)
+        return Registry(place)
+
+
+def _check_same(restored: Site, running: Connection, file: Path) -> None:
+    """A registry in use is not mixed with that of other doors."""
+    here = [bytes(row["panel_id"]) for row in running.execute("SELECT panel_id FROM panels")]
+    known = {record.panel_id for record in restored.panel_records(retired=True)}
+    same = running.execute("SELECT 1 FROM site WHERE site_id = ?", (restored.site_id,)).fetchone()
+    if here and not same and not known & set(here):
+        raise Usage(f"{file} is a backup of another site. Restore it into a place of its own; nothing was changed.")
+
+
+def _take_over(restored: Site, running: Connection, beside: Path) -> int:
     """What the registry being replaced, and the file beside it, know to be deleted."""
-    stones = tombstones.read(path)
-    running = _open_running(path)
+    stones = tombstones.read(beside)
     with restored.registry.transaction() as db:
-        stones += tombstones.of(running) if running else []
+        stones += tombstones.of(running)
         before = _stored(db)
         owed = [stone for stone in stones if _brings_back(db, stone)]
         tombstones.lay(db, stones)
         buried = before - _stored(db)
-        if running:
-            for table in _SAME:
-                _merge(running, db, table)
-            tombstones.lay(db, stones)  # the file beside it may know more than it does
-            _continue_history(running, db)
-            _raise_counters(running, db)
-            running.close()
+        for table in SAME:
+            _merge(running, db, table, restored.registry.columns(table))
+        tombstones.lay(db, stones)  # the file beside it may know more than it does
+        _continue_history(running, db)
+        _raise_counters(running, db)
         db.execute("UPDATE panels SET receipts_next = 0")  # the panels give again what they still have
-        history.append_restored(db, restored.now(), restored.actor, history.read_head(path))
+        history.append_restored(db, restored.now(), restored.actor, history.read_head(beside))
     for stone in sorted(owed, key=lambda stone: stone.what != "resident"):  # moving out includes the face
         _owe(restored, stone)
     return buried
 
 
-def _open_running(path: Path) -> sqlite3.Connection | None:
-    """The registry to be replaced, where it can be read at all."""
-    if not path.is_file():
-        return None
-    try:
-        Registry(path).close()
-        running = sqlite3.connect(path, isolation_level=None)
-        running.row_factory = sqlite3.Row
-        return running
-    except (RegistryBroken, sqlite3.DatabaseError):
-        return None
-
-
-def _merge(running: sqlite3.Connection, db: sqlite3.Connection, table: str) -> None:
-    same = _SAME[table]
-    known = {tuple(row[name] for name in same): dict(row) for row in db.execute(f"SELECT * FROM {table}")}
-    for row in map(dict, running.execute(f"SELECT * FROM {table}").fetchall()):
+def _merge(running: Connection, db: Connection, table: str, columns: list[str]) -> None:
+    same = SAME[table]
+    everything = f"SELECT {', '.join(columns)} FROM {table}"
+    known = {tuple(row[name] for name in same): dict(row) for row in db.execute(everything)}
+    for row in map(dict, running.execute(everything).fetchall()):
         found = known.get(tuple(row[name] for name in same))
         values = {name: value for name, value in row.items() if name != "id"}
         if found is None:
@@ -143,7 +157,7 @@ def _merge(running: sqlite3.Connection, db: sqlite3.Connection, table: str) -> N
             db.execute(f"UPDATE {table} SET {sets} WHERE {where}", (*values.values(), *(found[name] for name in key)))
 
 
-def _make_room(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+def _make_room(db: Connection, table: str, row: dict[str, Any]) -> None:
     """Names are unique among those in use: who or what bears it in the backup, and is another, steps aside."""
     unique, ended = (("name",), "retired") if table == "panels" else (("name", "flat"), "removed")
     if row["state"] != ended:
@@ -154,7 +168,7 @@ def _make_room(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
         )
 
 
-def _continue_history(running: sqlite3.Connection, db: sqlite3.Connection) -> None:
+def _continue_history(running: Connection, db: Connection) -> None:
     """The running chain wins where it goes on from the backup's; else the backup's stays as it is."""
     old, new = history.entries(db), history.entries(running)
     if [entry.hash for entry in new[: len(old)]] == [entry.hash for entry in old]:
@@ -163,16 +177,16 @@ def _continue_history(running: sqlite3.Connection, db: sqlite3.Connection) -> No
             db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def _raise_counters(running: sqlite3.Connection, db: sqlite3.Connection) -> None:
+def _raise_counters(running: Connection, db: Connection) -> None:
     """No counter of the link is used twice."""
     for row in running.execute("SELECT panel_id, counter, state, link_key FROM panels"):
         db.execute(
-            "UPDATE panels SET counter = max(counter, ?), state = ?, link_key = ? WHERE panel_id = ?",
+            "UPDATE panels SET counter = greatest(counter, ?), state = ?, link_key = ? WHERE panel_id = ?",
             (row["counter"], row["state"], row["link_key"], row["panel_id"]),
         )
 
 
-def _stored(db: sqlite3.Connection) -> int:
+def _stored(db: Connection) -> int:
     row = db.execute(
         "SELECT (SELECT count(*) FROM enrolments WHERE state != 'wiped') + "
         "(SELECT count(*) FROM residents WHERE state != 'removed')"
@@ -180,7 +194,7 @@ def _stored(db: sqlite3.Connection) -> int:
     return int(row[0])
 
 
-def _brings_back(db: sqlite3.Connection, stone: Tombstone) -> bool:
+def _brings_back(db: Connection, stone: Tombstone) -> bool:
     query = f"SELECT 1 FROM enrolments WHERE state != 'wiped' AND {tombstones.UNDER}"
     return stone.what != "consent" and db.execute(query, stone.values()).fetchone() is not None
 
@@ -201,8 +215,3 @@ def _owe(site: Site, stone: Tombstone) -> None:
         if here and row["gone"] and not deadlines.pending(site, stone.handle, panel_id):
             cause = "move_out" if stone.what == "resident" else "request"
             deadlines.open_(site, stone.handle, panel_id, cause, "deleted before the restore")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".head", ".tombstones"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -93,6 +93,18 @@ class RegistryNewer(RegistryBroken):
     code = "registry_newer"
 
 
+class RegistryForeign(RegistryBroken):
+    """The database is another program's."""
+
+    code = "registry_foreign"
+
+
+class RegistryBusy(RegistryBroken):
+    """Another program does not let go of the site registry."""
+
+    code = "registry_busy"
+
+
 class VaultIsFull(HostError):
     """The panel has no room for another record."""
 

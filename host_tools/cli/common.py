@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -22,8 +21,14 @@ from host_tools.site import Panel, Site
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 SiteFile = Annotated[
-    Path | None,
-    typer.Option("--site", envvar="MENSHEN_SITE", help="The site registry.", show_default="the user's data folder"),
+    str | None,
+    typer.Option(
+        "--site",
+        envvar="MENSHEN_SITE",
+        metavar="FILE|URL",
+        help="The site registry: a file, or postgresql://USER@HOST/DATABASE.",
+        show_default="the user's data folder",
+    ),
 ]
 PanelName = Annotated[
     str | None,
@@ -44,7 +49,7 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def on_panel(site: Path | None, panel: str | None) -> Iterator[tuple[Site, Panel]]:
+def on_panel(site: str | None, panel: str | None) -> Iterator[tuple[Site, Panel]]:
     with Site.open(site) as opened:
         yield opened, opened.panel(panel)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from host_tools.site import Site
-from host_tools.site.site import default_path
+from host_tools.site.place import Place
 
 
 def residents(ctx: Any, incomplete: str) -> list[str]:
@@ -20,11 +19,11 @@ def panels(ctx: Any, incomplete: str) -> list[str]:
 
 
 def _names(ctx: Any, incomplete: str, look: Callable[[Site], list[str]]) -> list[str]:
-    path = Path(ctx.params.get("site") or os.environ.get("MENSHEN_SITE") or default_path())
     try:
-        if not path.is_file():
+        place = Place.of(ctx.params.get("site"))
+        if place.file and not place.file.is_file():
             return []
-        with Site.open(path) as site:
+        with Site.open(place) as site:
             found = look(site)
     except Exception:  # a TAB must not print anything else
         return []

@@ -14,7 +14,7 @@ from host_tools.cli.common import DryRun, Json, SiteFile, Yes, confirm, listing,
 from host_tools.cli.help import Menu
 from host_tools.errors import Usage
 from host_tools.site import Site
-from host_tools.site.site import default_path
+from host_tools.site.place import Place
 
 app = Menu("Backup, restore, approvers and retention.")
 
@@ -52,7 +52,7 @@ def restore(
 
     Who was deleted since stays deleted, here and on the panels, which are told so.
 
-    Changes: everything in the registry; what was entered since the backup is lost.
+    Changes: everything in the registry. What it knows that came after the backup stays, if it can still be read.
     JSON: {buried, unreached[]}
     Exit codes: 2, 10
     See also: menshen site backup, menshen log verify
@@ -61,11 +61,11 @@ def restore(
       $ menshen site restore monday.db --dry-run
       $ menshen site restore monday.db --yes
     """
-    path = site or default_path()
-    what = f"This puts {file} in the place of {path}: what was entered since the backup is lost."
+    place = Place.of(site)
+    what = f"This puts {file} in the place of {place}."
     confirm(what, "restore", yes, dry_run, json)
     with waiting("Restoring, and telling the panels what stays deleted"):
-        done = backups.restore(file, path)
+        done = backups.restore(file, place)
     for outcome in done.outcomes:
         if outcome.problem:
             talk(f"{outcome.panel}: {outcome.problem}")

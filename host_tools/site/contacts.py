@@ -20,7 +20,7 @@ class Contact:
 
 def note(site: Site, panel: Panel, op: str, reply: dict[str, Any]) -> None:
     """A sealed answer has come: only the panel itself can have given it."""
-    with site.registry.transaction() as db:
+    with site.registry.transaction(alone=False) as db:
         db.execute("UPDATE panels SET seen = ? WHERE panel_id = ?", (site.now(), panel.panel_id))
         if op == "status":
             db.execute(

@@ -8,7 +8,7 @@ dialect.py gives PostgreSQL one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol
 
@@ -91,8 +91,8 @@ class Database(ABC):
         """Inside a transaction: the triggers that keep rows from being changed do not act."""
 
     @abstractmethod
-    def renumber(self, table: str) -> None:
-        """After rows came with their own ids: the next one is higher."""
+    def fill(self, table: str, columns: list[str], rows: Iterable[Any]) -> None:
+        """Adds rows, with their own ids where the table has them."""
 
     @abstractmethod
     def forget(self) -> None:

@@ -42,6 +42,18 @@ class Place:
             raise Usage(f"The site's URL cannot be read: {error}. Nothing was changed.") from error
         return cls(url=text)
 
+    def beside(self, site_id: bytes) -> Path:
+        """The start of the names of files that outlive the registry.
+
+        They stand beside a SQLite file. For a PostgreSQL database each computer keeps its own in the user's data
+        folder, under the site's id, so that another database of the same site finds them.
+        """
+        if self.file is not None:
+            return self.file
+        folder = data_folder() / "sites"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / site_id.hex()
+
     def __str__(self) -> str:
         if self.file is not None:
             return str(self.file)

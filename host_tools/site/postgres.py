@@ -6,14 +6,21 @@ row's lock alone. A connection that broke is opened again at the next use, never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg.adapt import Dumper, Loader
 
-from host_tools.errors import HostError, RegistryBroken, RegistryConflict, RegistryUnreachable
+from host_tools.errors import (
+    HostError,
+    RegistryBroken,
+    RegistryBusy,
+    RegistryConflict,
+    RegistryForeign,
+    RegistryUnreachable,
+)
 from host_tools.site import dialect
 from host_tools.site.database import Cursor, Database
 from host_tools.site.place import Place
@@ -103,7 +110,7 @@ class Postgres(Database):
         here = self.execute("SELECT to_regnamespace(?) AS name", (SCHEMA,)).fetchone()["name"]
         if here is None:
             if self.execute(_OTHERS_TABLES).fetchone()[0]:
-                raise RegistryBroken(
+                raise RegistryForeign(
                     f"{self._place} is another program's database. Make one for the site (createdb menshen), or let "
                     f"it share this one (CREATE SCHEMA {SCHEMA}). Nothing was changed."
                 )
@@ -112,7 +119,7 @@ class Postgres(Database):
             return int(self.execute("SELECT version FROM registry").fetchone()[0])
         used = "SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(?)"
         if self.execute(used, (SCHEMA,)).fetchone():
-            raise RegistryBroken(f"The schema {SCHEMA} in {self._place} is another program's. Nothing was changed.")
+            raise RegistryForeign(f"The schema {SCHEMA} in {self._place} is another program's. Nothing was changed.")
         return 0
 
     def set_up(self) -> None:
@@ -135,43 +142,58 @@ class Postgres(Database):
 
     def damage(self, full: bool) -> list[str]:
         """In full: every row read, every reference followed, and every index where the server has amcheck."""
-        found: list[str] = []
-        for row in self.execute(_REFERENCES).fetchall() if full else ():
+        if not full:
+            return []  # the server checks what it reads
+        for (table,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchall():
+            self.execute(f"SELECT count(md5(t::text)) FROM {table} t").fetchone()
+        return [*self._lost_references(), *self._bad_indexes()]
+
+    def _lost_references(self) -> Iterator[str]:
+        for row in self.execute(_REFERENCES).fetchall():
             same = " AND ".join(f"p.{theirs} = c.{own}" for own, theirs in zip(row["own"], row["theirs"], strict=True))
             lost = self.execute(
                 f"SELECT count(*) FROM {row['child']} c WHERE c.{row['own'][0]} IS NOT NULL "
                 f"AND NOT EXISTS (SELECT 1 FROM {row['parent']} p WHERE {same})"
             ).fetchone()[0]
             if lost:
-                found.append(f"{lost} rows of {row['child']} refer to rows of {row['parent']} that are not there")
-        tables = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = ?", (SCHEMA,)).fetchall() if full else ()
-        for row in tables:
-            self.execute(f"SELECT count(md5(t::text)) FROM {row[0]} t").fetchone()
-        if full and self.execute("SELECT 1 FROM pg_proc WHERE proname = 'bt_index_check'").fetchone():
-            for row in self.execute(_INDEXES).fetchall():
+                yield f"{lost} rows of {row['child']} refer to rows of {row['parent']} that are not there"
+
+    def _bad_indexes(self) -> Iterator[str]:
+        if self.execute("SELECT 1 FROM pg_proc WHERE proname = 'bt_index_check'").fetchone():
+            for (index,) in self.execute(_INDEXES).fetchall():
                 try:
-                    self.execute("SELECT bt_index_check(?::text::regclass)", (row["name"],))
+                    self.execute("SELECT bt_index_check(?::text::regclass)", (index,))
                 except (psycopg.errors.IndexCorrupted, psycopg.errors.DataCorrupted) as error:
-                    found.append(str(error).splitlines()[0])
-        return found
+                    yield str(error).splitlines()[0]
 
     @contextmanager
     def unguarded(self) -> Iterator[None]:
-        tables = [row[0] for row in self.execute(
-            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
-            "WHERE NOT tgisinternal AND relnamespace = to_regnamespace(?)", (SCHEMA,)
-        )]
+        tables = [
+            row[0]
+            for row in self.execute(
+                "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
+                "WHERE NOT tgisinternal AND relnamespace = to_regnamespace(?)",
+                (SCHEMA,),
+            )
+        ]
         for table in tables:
             self.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         yield
         for table in tables:
             self.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
-    def renumber(self, table: str) -> None:
-        self.execute(
-            f"SELECT setval(pg_get_serial_sequence('{SCHEMA}.{table}', 'id'), (SELECT max(id) FROM {table})) "
-            f"WHERE EXISTS (SELECT 1 FROM {table})"
-        )
+    def fill(self, table: str, columns: list[str], rows: Iterable[Any]) -> None:
+        with (
+            self._db.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(tuple(row))
+        if "id" in columns:
+            self.execute(
+                f"SELECT setval(pg_get_serial_sequence('{SCHEMA}.{table}', 'id'), (SELECT max(id) FROM {table})) "
+                f"WHERE EXISTS (SELECT 1 FROM {table})"
+            )
 
     def forget(self) -> None:
         for table in ("site", "panels"):
@@ -185,7 +207,7 @@ class Postgres(Database):
                 "Nothing was changed; look again."
             )
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            return RegistryBroken(
+            return RegistryBusy(
                 f"The site registry {self._place} is in use by somebody else for more than {_BUSY_S} s. "
                 "Nothing was changed; try again."
             )
@@ -207,7 +229,7 @@ class Postgres(Database):
                 self._place.url,
                 autocommit=True,
                 cursor_factory=psycopg.ClientCursor,
-                row_factory=_rows,  # type: ignore[arg-type]
+                row_factory=_rows,
                 **_unless_named(self._place.url),
             )
         except psycopg.Error as error:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from host_tools.errors import RegistryBroken, RegistryNewer
 from host_tools.site.database import Connection, Database, Row
-from host_tools.site.place import Place, data_folder
-from host_tools.site.schema import MIGRATIONS
+from host_tools.site.dialect import LISTED
+from host_tools.site.place import Place
+from host_tools.site.schema import MIGRATIONS, TABLES
 from host_tools.site.sqlite import Sqlite
 
 
@@ -40,19 +41,15 @@ class Registry:
         return self._db.kind
 
     @property
-    def beside(self) -> Path:
-        """The start of the names of files that outlive the registry: tombstones, and the head of its history.
-
-        They stand beside a SQLite file. For a PostgreSQL database each computer keeps its own in the user's data
-        folder, under the site's id, so that another database of the same site finds them.
-        """
-        if self.place.file is not None:
-            return self.place.file
+    def site_id(self) -> bytes:
         row = self.row("SELECT site_id FROM site")
         assert row is not None
-        folder = data_folder() / "sites"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / bytes(row["site_id"]).hex()
+        return bytes(row["site_id"])
+
+    @property
+    def beside(self) -> Path:
+        """The start of the names of files that outlive the registry: tombstones, and the head of its history."""
+        return self.place.beside(self.site_id)
 
     @contextmanager
     def transaction(self, alone: bool = True) -> Iterator[Connection]:
@@ -89,6 +86,25 @@ class Registry:
         """A sentence for each thing that is not as it was written."""
         with self._told():
             return self._db.damage(full)
+
+    def copy_to(self, file: Path) -> None:
+        """A consistent copy, as a SQLite registry in the existing empty file, while this one is in use."""
+        copy = Registry(file)
+        try:
+            with self.transaction(), copy.transaction():
+                copy.take_from(self)
+        finally:
+            copy.close()
+
+    def take_from(self, other: Registry) -> None:
+        """Inside a transaction: every row here gives way to the other's, in one stroke for all who look."""
+        with self._db.unguarded():
+            for table in reversed(TABLES):
+                self._db.execute(f"DELETE FROM {table}")
+            for table in TABLES:
+                names = other.columns(table)
+                order = "ORDER BY rowid" if table in LISTED else ""
+                self._db.fill(table, names, other.rows(f"SELECT {', '.join(names)} FROM {table} {order}"))
 
     def _prepare(self) -> None:
         version = self._db.version()  # before anything that writes: another program's data stay as they are

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Entry n brings user_version n to n + 1. Entries are only ever added.
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -184,3 +186,6 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE panels ADD COLUMN board TEXT NOT NULL DEFAULT '';
     """,
 )
+
+# Parents before children.
+TABLES = tuple(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS)))

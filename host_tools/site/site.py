@@ -42,6 +42,8 @@ class Site:
         from host_tools.site import contacts
 
         site = cls(Registry(named))
+        if site.registry.place.url:  # another computer may have buried more
+            site.keep_stones()
         site.on_contact = lambda panel: settle_quietly(site, panel)
         site.on_answer = lambda panel, op, reply: contacts.note(site, panel, op, reply)
         return site
@@ -64,9 +66,7 @@ class Site:
 
     @property
     def site_id(self) -> bytes:
-        row = self.registry.row("SELECT site_id FROM site")
-        assert row is not None
-        return bytes(row["site_id"])
+        return self.registry.site_id
 
     @property
     def card_key(self) -> bytes:
@@ -99,6 +99,13 @@ class Site:
         with self.registry.transaction() as db:
             for stone in stones:
                 tombstones.bury(db, stone)
+
+    def keep_stones(self) -> None:
+        """Writes what the registry knows to be deleted beside it."""
+        kept = set(tombstones.read(self.registry.beside))
+        with self.registry.transaction() as db:
+            stones = tombstones.of(db)
+        tombstones.write(self.registry.beside, (stone for stone in stones if stone not in kept))
 
     def setting(self, name: str, default: int) -> int:
         row = self.registry.row("SELECT value FROM settings WHERE name = ?", name)

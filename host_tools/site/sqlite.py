@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from host_tools.errors import HostError, RegistryBroken, RegistryConflict
+from host_tools.errors import HostError, RegistryBroken, RegistryBusy, RegistryConflict, RegistryForeign
 from host_tools.site.database import Database
 
 _BUSY_S = 10.0
@@ -49,7 +49,7 @@ class Sqlite(Database):
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if (version or tables) and (not version or "site" not in tables):
-            raise RegistryBroken(f"{self._file} is another program's database. Choose another file.")
+            raise RegistryForeign(f"{self._file} is another program's database. Choose another file.")
         return version
 
     def set_up(self) -> None:
@@ -83,8 +83,10 @@ class Sqlite(Database):
         for guard in guards:
             self._db.execute(guard["sql"])
 
-    def renumber(self, table: str) -> None:
-        """SQLite takes the highest number as it finds it."""
+    def fill(self, table: str, columns: list[str], rows: Iterable[Any]) -> None:
+        marks = ", ".join("?" * len(columns))
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        self._db.executemany(insert, (tuple(row) for row in rows))
 
     def forget(self) -> None:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -96,7 +98,7 @@ class Sqlite(Database):
                 "Nothing was changed; look again."
             )
         if "locked" in str(error):
-            return RegistryBroken(
+            return RegistryBusy(
                 f"The site registry {self._file} is in use by another program for more than {_BUSY_S:.0f} s. "
                 "Nothing was changed; try again."
             )

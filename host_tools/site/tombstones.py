@@ -1,8 +1,8 @@
 """Tombstones: what was erased, kept so that no backup brings it back.
 
 They stand in the registry, hence in every later backup, and also in `<beside>.tombstones` (Registry.beside), one
-JSON object a line, which outlives the registry itself. `sequence` is the panel's own number of the erasure (its receipt's counter,
-0 where only the host decided): a panel that gets the tombstone refuses older records of that handle.
+JSON object a line, which outlives the registry itself. `sequence` is the panel's own number of the erasure (its
+receipt's counter, 0 where only the host decided): a panel that gets the tombstone refuses older records of that handle.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from places import lose
 
 from host_tools import backup, residents
 from host_tools.site import Site, deadlines, history, tombstones
@@ -17,11 +18,11 @@ PANEL = b"panel-01"
 class Life:
     """The registry and, beside it, what must be true of it: `stored` and `gone` handles."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, place: str = "") -> None:
         self.dice = random.Random(seed)
         self.folder = folder
-        self.path = folder / "site.db"
-        self.site = Site.open(self.path)
+        self.place = place or str(folder / "site.db")
+        self.site = Site.open(self.place)
         self.number = 0  # the panel's own
         self.stored: set[bytes] = set()
         self.withdrawn: set[bytes] = set()
@@ -30,8 +31,8 @@ class Life:
         with self.site.registry.transaction() as db:
             db.execute(
                 "INSERT INTO panels (panel_id, name, device_pub, link_key, port, state, added) "
-                "VALUES (?, 'door', zeroblob(32), zeroblob(32), 'socket://127.0.0.1:9', 'active', 0)",
-                (PANEL,),
+                "VALUES (?, 'door', ?, ?, 'socket://127.0.0.1:9', 'active', 0)",
+                (PANEL, bytes(32), bytes(32)),
             )
 
     def enrol(self) -> None:
@@ -45,19 +46,19 @@ class Life:
         consent_id, now = self.dice.randbytes(16), self.site.now()
         with self.site.registry.transaction() as db:
             db.execute(
-                "INSERT OR IGNORE INTO residents (handle, name, flat, doors, schedule, valid_from, valid_until, state, "
-                "added) VALUES (?, ?, '1', 1, '[]', 0, 0, 'active', 0)",
+                "INSERT INTO residents (handle, name, flat, doors, schedule, valid_from, valid_until, state, "
+                "added) VALUES (?, ?, '1', 1, '[]', 0, 0, 'active', 0) ON CONFLICT DO NOTHING",
                 (handle, handle.hex()),
             )
-            db.execute("INSERT OR IGNORE INTO placements VALUES (?, ?, 'active')", (handle, PANEL))
+            db.execute("INSERT INTO placements VALUES (?, ?, 'active') ON CONFLICT DO NOTHING", (handle, PANEL))
             db.execute(
-                "INSERT INTO consents VALUES (?, ?, ?, 'face-door.en', 1, zeroblob(32), 'given', '{}', ?, ?, 0)",
-                (consent_id, handle, PANEL, now, now),
+                "INSERT INTO consents VALUES (?, ?, ?, 'face-door.en', 1, ?, 'given', '{}', ?, ?, 0)",
+                (consent_id, handle, PANEL, bytes(32), now, now),
             )
             db.execute(
                 "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, enrolled, "
-                "sequence) VALUES (?, ?, ?, x'', 4, 0, 'stored', ?, ?)",
-                (handle, PANEL, consent_id, now, self.number),
+                "sequence) VALUES (?, ?, ?, ?, 4, 0, 'stored', ?, ?)",
+                (handle, PANEL, consent_id, b"", now, self.number),
             )
         self.stored.add(handle)
         self.withdrawn.discard(handle)
@@ -95,12 +96,10 @@ class Life:
         self.site.close()
         lost = self.dice.random() < 0.4
         if lost:
-            self.path.write_bytes(b"ruined")
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            lose(self.place)
         chosen = self.dice.choice(self.backups)
-        backup.restore(chosen, self.path)
-        self.site = Site.open(self.path)
+        backup.restore(chosen, self.place)
+        self.site = Site.open(self.place)
         if lost:  # what came after the backup is unknown now; who was deleted must be so all the same
             self.stored = self.known()
 
@@ -127,16 +126,21 @@ class Life:
             assert resident.handle not in self.removed or [row.cause for row in owed] == ["move_out"]
         with self.site.registry.transaction() as db:
             chain = history.entries(db)
-        assert history.verify(chain, history.read_head(self.path)) is None
+        assert history.verify(chain, history.read_head(self.site.registry.beside)) is None
 
 
-@pytest.mark.parametrize("seed", (*range(20), 53, 137, 179, 243, 313, 357))
+SEEDS = {"sqlite": (*range(20), 53, 137, 179, 243, 313, 357), "postgresql": (*range(3), 53)}
+
+
+@pytest.mark.parametrize(
+    ("place", "seed"), [(kind, seed) for kind, seeds in SEEDS.items() for seed in seeds], indirect=["place"]
+)
 def test_no_history_with_restores_brings_a_deleted_resident_back(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = itertools.count(1_800_000_000)  # every look at the clock is a second later
     monkeypatch.setattr(Site, "now", staticmethod(lambda: next(seconds)))
-    life = Life(tmp_path, seed)
+    life = Life(tmp_path, seed, place)
     acts = [life.enrol, life.enrol, life.withdraw, life.move_out, life.back_up, life.restore]
     for _ in range(25):
         life.dice.choice(acts)()
@@ -144,8 +148,10 @@ def test_no_history_with_restores_brings_a_deleted_resident_back(
     life.site.close()
 
 
-def test_a_later_deletion_without_a_number_covers_what_an_earlier_one_s_number_does_not(tmp_path: Path) -> None:
-    life = Life(tmp_path, 0)
+def test_a_later_deletion_without_a_number_covers_what_an_earlier_one_s_number_does_not(
+    tmp_path: Path, place: str
+) -> None:
+    life = Life(tmp_path, 0, place)
     life.enrol()
     (handle,) = life.stored
     with life.site.registry.transaction() as db:
@@ -156,24 +162,24 @@ def test_a_later_deletion_without_a_number_covers_what_an_earlier_one_s_number_d
     assert life.faces(handle) == 0
 
 
-def test_a_name_that_was_given_anew_and_row_numbers_that_went_apart_are_kept_apart(tmp_path: Path) -> None:
-    life = Life(tmp_path, 0)
+def test_a_name_that_was_given_anew_and_row_numbers_that_went_apart_are_kept_apart(tmp_path: Path, place: str) -> None:
+    life = Life(tmp_path, 0, place)
     life.enrol()
     (old,) = life.stored
     life.back_up()
     life.site.close()
-    life.path.unlink()
-    for suffix in ("-wal", "-shm", ".head"):
-        life.path.with_name(life.path.name + suffix).unlink(missing_ok=True)
-    again = Life(tmp_path, 1)  # the registry was lost, and begun again with a person of the same name
+    lose(place)
+    if "://" not in place:
+        Path(place).unlink()
+    again = Life(tmp_path, 1, place)  # the registry was lost, and begun again with a person of the same name
     again.enrol()
     (new,) = again.stored
     with again.site.registry.transaction() as db:
         db.execute("UPDATE residents SET name = ?", (old.hex(),))
         db.execute("INSERT INTO credentials VALUES (1, ?, ?, 'pin', NULL, 'revoked', 5)", (new, PANEL))
     again.site.close()
-    backup.restore(life.backups[0], again.path)
-    with Site.open(again.path) as site:
+    backup.restore(life.backups[0], place)
+    with Site.open(place) as site:
         assert {row.handle: row.name for row in site.residents()} == {
             old: old.hex() + " (from the backup)",
             new: old.hex(),

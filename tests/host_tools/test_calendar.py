@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from host_tools import calendar
 from host_tools.site import Site, deadlines
 
 
-def test_events_are_folded_in_octets_and_name_panels_and_flats_only(tmp_path: Path) -> None:
-    with Site.open(tmp_path / "site.db") as site:
+def test_events_are_folded_in_octets_and_name_panels_and_flats_only(place: str) -> None:
+    with Site.open(place) as site:
         panel_id, handle = os.urandom(8), os.urandom(8)
         name = "小区东门一号楼二单元, 地下车库入口;" * 3
         with site.registry.transaction() as db:
             db.execute(
                 "INSERT INTO panels (panel_id, name, device_pub, link_key, port, state, added) "
-                "VALUES (?, ?, zeroblob(32), zeroblob(32), '', 'active', 0)",
-                (panel_id, name),
+                "VALUES (?, ?, ?, ?, '', 'active', 0)",
+                (panel_id, name, bytes(32), bytes(32)),
             )
             db.execute(
                 "INSERT INTO residents (handle, name, flat, doors, schedule, valid_from, valid_until, state, added) "

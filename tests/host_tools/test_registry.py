@@ -1,4 +1,4 @@
-"""The site registry's file, and what it holds after a command was refused or cut off half-way."""
+"""The site registry, SQLite and PostgreSQL alike, and what it holds after a command was refused or cut off."""
 
 from __future__ import annotations
 
@@ -12,21 +12,17 @@ import pytest
 from link_rig import Rig
 
 from host_tools import credentials, residents
-from host_tools.errors import LinkFailed, NoPanel, RegistryBroken, RegistryNewer, Usage, VaultIsFull
+from host_tools.errors import LinkFailed, NoPanel, RegistryBroken, RegistryConflict, RegistryNewer, Usage, VaultIsFull
 from host_tools.link.carrier import SerialCarrier
 from host_tools.panels import provision, retire
 from host_tools.site import Panel, Site
-from host_tools.site.registry import MIGRATIONS, Registry
+from host_tools.site.registry import Registry
+from host_tools.site.schema import MIGRATIONS
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "site.db"
-
-
-@pytest.fixture
-def site(file: Path) -> Iterator[Site]:
-    with Site.open(file) as site:
+def site(place: str) -> Iterator[Site]:
+    with Site.open(place) as site:
         yield site
 
 
@@ -51,24 +47,68 @@ def insert_panel(site: Site, panel_id: bytes, name: str = "door") -> None:
         )
 
 
-def test_a_new_registry_is_its_owners_alone(file: Path, site: Site) -> None:
-    for path in file.parent.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-    assert site.registry.row("PRAGMA journal_mode")[0] == "wal"  # type: ignore[index]
-    assert site.registry.row("PRAGMA foreign_keys")[0] == 1  # type: ignore[index]
-    assert len(site.site_id) == 8 and len(site.card_key) == 16
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    with Site.open(tmp_path / "data" / "site.db") as site:
+        for path in (tmp_path / "data").iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert site.registry.row("PRAGMA journal_mode")[0] == "wal"  # type: ignore[index]
+        assert site.registry.row("PRAGMA foreign_keys")[0] == 1  # type: ignore[index]
 
 
-def test_it_keeps_its_identity_and_knows_its_version(file: Path, site: Site) -> None:
+def test_it_keeps_its_identity_and_knows_its_version(place: str, site: Site) -> None:
     identity = site.site_id, site.card_key
+    assert len(site.site_id) == 8 and len(site.card_key) == 16
     site.close()
-    with Site.open(file) as again:
+    with Site.open(place) as again:
         assert (again.site_id, again.card_key) == identity
-        assert again.registry.row("PRAGMA user_version")[0] == len(MIGRATIONS)  # type: ignore[index]
+        assert again.registry.version() == len(MIGRATIONS) and again.registry.damage(full=True) == []
 
 
-def test_a_registry_of_a_newer_version_is_left_alone(file: Path, site: Site) -> None:
-    site.close()
+def test_rows_are_read_by_name_and_by_place_and_bytes_stay_bytes(site: Site) -> None:
+    insert_panel(site, b"\x00'%s?:x\xff")
+    row = site.registry.row("SELECT panel_id, name, counter, '50%' AS told FROM panels WHERE name LIKE '%oo%'")
+    assert row is not None and row.keys() == ["panel_id", "name", "counter", "told"] and len(row) == 4
+    assert tuple(row) == (row["panel_id"], row[1], row["counter"], "50%") == (b"\x00'%s?:x\xff", "door", 0, "50%")
+    assert dict(row)["name"] == "door" and isinstance(row["panel_id"], bytes)
+    (total,) = site.registry.row("SELECT sum(counter) FROM panels") or ()
+    assert total == 0 and isinstance(total, int)
+    with pytest.raises(IndexError):
+        row["nothing"]
+    query = "SELECT ?1, ?2 WHERE ?2 IS NULL OR ?2 = ?1"
+    assert [tuple(found) for found in site.registry.rows(query, 7, None)] == [(7, None)]
+    assert site.registry.rows(query, 7, 8) == []
+
+
+def test_rows_are_sorted_alike(site: Site) -> None:
+    for number, name in enumerate(("b", "B", "a", "\u00e4", "_")):
+        insert_panel(site, bytes([number] * 8), name)
+    names = [row["name"] for row in site.registry.rows("SELECT name FROM panels ORDER BY name")]
+    assert names == ["B", "_", "a", "b", "\u00e4"]
+    assert [record.name for record in site.panel_records()] == ["b", "B", "a", "\u00e4", "_"]  # as they came
+
+
+def test_a_change_that_the_registry_does_not_take_is_said_so(site: Site) -> None:
+    insert_panel(site, b"a" * 8)
+    site.note("tried")
+    for attack in (
+        "INSERT INTO panels SELECT * FROM panels",
+        "UPDATE panels SET state = 'unheard of'",
+        "INSERT INTO placements VALUES (NULL, NULL, 'active')",
+        "DELETE FROM history",
+        "UPDATE history SET actor = 'nobody'",
+    ):
+        with pytest.raises(RegistryConflict, match="Nothing was changed"), site.registry.transaction() as db:
+            db.execute("UPDATE panels SET name = 'half'")
+            db.execute(attack)
+    assert [record.name for record in site.panel_records()] == ["door"]
+    with pytest.raises(RegistryBroken):
+        site.registry.rows("SELECT nothing FROM nowhere")
+    assert site.registry.row("SELECT count(*) FROM history")[0] == 1  # type: ignore[index]
+
+
+def test_a_registry_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "site.db"
+    Site.open(file).close()
     db = sqlite3.connect(file)
     db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
@@ -103,11 +143,11 @@ def test_a_failed_transaction_leaves_nothing(site: Site) -> None:
     assert site.registry.row("SELECT created FROM site")[0] > 0  # type: ignore[index]
 
 
-def test_no_counter_is_handed_out_twice(file: Path, site: Site) -> None:
+def test_no_counter_is_handed_out_twice(place: str, site: Site) -> None:
     insert_panel(site, bytes(8))
 
     def count(_: int) -> list[int]:
-        with Site.open(file) as mine:
+        with Site.open(place) as mine:
             return [mine._next_counter(bytes(8), 1) for _ in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -151,7 +191,7 @@ def test_an_absent_panel_leaves_no_trace(rig: Rig, site: Site, panel: Panel) -> 
     assert site.residents() == []
 
 
-def test_a_command_cut_off_is_finished_by_the_same_command(rig: Rig, file: Path) -> None:
+def test_a_command_cut_off_is_finished_by_the_same_command(rig: Rig, place: str) -> None:
     class Cut(SerialCarrier):
         """Breaks off once the panel has done it, before the host has heard so."""
 
@@ -160,13 +200,13 @@ def test_a_command_cut_off_is_finished_by_the_same_command(rig: Rig, file: Path)
                 raise LinkFailed("the line broke")
             return super().read()
 
-    with Site(Registry(file), open_carrier=Cut) as site:
+    with Site(Registry(place), open_carrier=Cut) as site:
         panel = provision(site, rig.port, "door")
         with pytest.raises(LinkFailed):
             residents.add(site, panel, "Ann", "301")
         (resident,) = site.residents()
         assert residents.placements(site, resident) == {"door": "pending"}
-    with Site.open(file) as site:
+    with Site.open(place) as site:
         panel = site.panel()
         assert residents.add(site, panel, "Ann", "301").handle == resident.handle
         assert residents.placements(site, resident) == {"door": "active"}

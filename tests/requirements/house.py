@@ -33,11 +33,11 @@ class Result:
 
 
 class House:
-    def __init__(self, folder: Path, sim: Sim) -> None:
+    def __init__(self, folder: Path, sim: Sim, place: str) -> None:
         self.folder = folder
         self.sim = sim
-        self.file = folder / "site.db"
-        self.site = Site.open(self.file)
+        self.place = place
+        self.site = Site.open(place)
         self.paper = folder / "signed.pdf"
         self.paper.write_bytes(b"a scan of the signed notice")
         sim.wait_console("app: ready", BOOT_S)
@@ -84,9 +84,9 @@ class House:
             )
             db.execute("INSERT INTO placements VALUES (?, ?, 'active')", (resident.handle, panel_id))
             db.execute(
-                "INSERT INTO consents SELECT randomblob(16), handle, ?, notice, notice_version, notice_hash, state, "
+                "INSERT INTO consents SELECT ?, handle, ?, notice, notice_version, notice_hash, state, "
                 "evidence, asked, decided, withdrawn FROM consents WHERE handle = ?",
-                (panel_id, resident.handle),
+                (os.urandom(16), panel_id, resident.handle),
             )
             db.execute(
                 "INSERT INTO enrolments (handle, panel_id, consent_id, model_id, templates, expiry, state, enrolled) "
@@ -107,7 +107,7 @@ class House:
         out, err = io.StringIO(), io.StringIO()
         self.panel.close()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MENSHEN_SITE", str(self.file))
+            patch.setenv("MENSHEN_SITE", self.place)
             patch.setattr(sys, "argv", ["menshen", *words])
             patch.setattr(sys, "stdin", io.StringIO(stdin))
             patch.setattr(sys, "stdout", out)
