@@ -32,6 +32,7 @@ from firmware.services.card_desk import CardDesk
 from firmware.services.clearing import Clearing
 from firmware.services.commands import Commands
 from firmware.services.desk import ConsentDesk
+from firmware.services.enrolment import LiveEnrolment
 from firmware.services.entry import Entry
 from firmware.services.events import Events
 from firmware.services.face import FaceWay
@@ -87,6 +88,7 @@ class Panel:
         self.gallery = None
         self.threshold = 0
         self.face = FaceWay(self, *self._vision())
+        self.enrolment = LiveEnrolment(self)
         self.desk = ConsentDesk(self)
         self.selfservice = SelfService(self)
         self.clearing = Clearing(self)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,25 @@ from numpy.typing import NDArray
 
 from firmware.base.errors import MenshenError
 from host_tools import renewal
-from host_tools.errors import NoConsent, Usage, from_code
+from host_tools.errors import LinkFailed, NoConsent, Usage, from_code
 from host_tools.site import Consent, Enrolment, Panel, Resident, Site
 from host_tools.site.sending import sending
 
 DAY_S = 86_400
 RETENTION_DAYS = 365
-_MAX_TEMPLATES = 4  # of one record; the panel compares with each
+VIEWS = 4  # that a record holds; the panel compares with each
+_STORE_S = 20.0  # at most, from the last view to the stored record
+_POLL_S = 0.3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of a live enrolment: `done` of `count` views are taken; `hint`: what to do, "" when all is well."""
+
+    done: int
+    count: int
+    hint: str
+
 
 Photo = str | Path | NDArray[np.uint8]
 
@@ -55,7 +70,7 @@ def templates_of(*photos: Photo) -> tuple[bytes, list[bytes]]:
         raise from_code(error.code, str(error)) from error
     deepest = max(len(templates) for templates in found)
     in_turn = [templates[i] for i in range(deepest) for templates in found if i < len(templates)]
-    return pipeline.model_id, in_turn[:_MAX_TEMPLATES]
+    return pipeline.model_id, in_turn[:VIEWS]
 
 
 def put(
@@ -67,23 +82,46 @@ def put(
     templates: Sequence[bytes],
     retention_days: int = RETENTION_DAYS,
 ) -> Enrolment:
-    expiry = site.now() + retention_days * DAY_S
-    return _enrol(site, panel, resident, consent, expiry, "enrol_put", model_id=model_id, templates=list(templates))
+    def ask(fields: dict[str, Any]) -> tuple[bytes, int]:
+        reply = panel.request("enrol_put", **fields, model_id=model_id, templates=list(templates))
+        return model_id, reply["templates"]
+
+    return _enrol(site, panel, resident, consent, retention_days, ask)
 
 
 def live(
     site: Site,
     panel: Panel,
     resident: Resident,
-    count: int = 4,
-    wait_s: int = 30,
+    count: int = VIEWS,
+    wait_s: int = 45,
     retention_days: int = RETENTION_DAYS,
     child: bool = False,
+    told: Callable[[Progress], None] = lambda progress: None,
 ) -> Enrolment:
-    """The panel takes `count` good frames of whoever stands before it within `wait_s` seconds."""
+    """The panel takes `count` good frames of whoever stands before it within `wait_s` seconds; `told` hears how it
+    goes, whenever that has changed."""
     consent = _standing(site, panel, resident, child)
-    expiry = site.now() + retention_days * DAY_S
-    return _enrol(site, panel, resident, consent, expiry, "enrol_live", wait_s + 10.0, count=count, wait_s=wait_s)
+
+    def ask(fields: dict[str, Any]) -> tuple[bytes, int]:
+        answer = panel.request("enrol_live", **fields, count=count, wait_s=wait_s)
+        deadline = time.monotonic() + wait_s + _STORE_S
+        said = None
+        while answer["state"] == "looking":
+            if said != (said := Progress(answer["done"], answer["count"], answer.get("hint", ""))):
+                told(said)
+            if time.monotonic() > deadline:
+                raise LinkFailed("The panel does not come to an end with this. Look at it, then run the command again.")
+            time.sleep(_POLL_S)
+            with suppress(LinkFailed):  # the panel goes on meanwhile
+                answer = panel.request("enrol_state", handle=resident.handle)
+        if answer["state"] == "none":
+            raise LinkFailed("The panel was restarted meanwhile. Run the command again.")
+        if answer["state"] == "failed":
+            raise from_code(answer["err"], answer["msg"])
+        return answer["model_id"], answer["done"]
+
+    return _enrol(site, panel, resident, consent, retention_days, ask)
 
 
 def _enrol(
@@ -91,11 +129,11 @@ def _enrol(
     panel: Panel,
     resident: Resident,
     consent: Consent,
-    expiry: int,
-    op: str,
-    timeout_s: float | None = None,
-    **fields: Any,
+    retention_days: int,
+    ask: Callable[[dict[str, Any]], tuple[bytes, int]],
 ) -> Enrolment:
+    """`ask` has the panel store the face under the fields given; the model and the number of templates."""
+    expiry = site.now() + retention_days * DAY_S
     # Whatever erases this record has a higher number in the panel's log, however wrong a clock may be.
     sequence = panel.request("status").get("log_next", 0)
     with site.registry.transaction() as db:
@@ -105,16 +143,14 @@ def _enrol(
             (resident.handle, panel.panel_id, consent.consent_id, b"", expiry, site.now(), sequence),
         ).fetchone()["id"]
     with sending(site, lambda db: db.execute("DELETE FROM enrolments WHERE id = ?", (row_id,))):
-        reply = panel.request(
-            op,
-            timeout_s=timeout_s,
-            handle=resident.handle,
-            consent_id=consent.consent_id,
-            notice_hash=consent.notice_hash,
-            expiry=expiry,
-            **fields,
+        model_id, count = ask(
+            {
+                "handle": resident.handle,
+                "consent_id": consent.consent_id,
+                "notice_hash": consent.notice_hash,
+                "expiry": expiry,
+            }
         )
-    model_id = reply.get("model_id") or fields["model_id"]
     with site.registry.transaction() as db:
         db.execute(
             "UPDATE enrolments SET state = 'wiped' WHERE handle = ? AND panel_id = ? AND id != ?",
@@ -122,10 +158,10 @@ def _enrol(
         )
         db.execute(
             "UPDATE enrolments SET state = 'stored', model_id = ?, templates = ? WHERE id = ?",
-            (model_id, reply["templates"], row_id),
+            (model_id, count, row_id),
         )
     site.note("enrolled", resident.handle, panel.panel_id, consent=consent.consent_id.hex(), expiry=expiry)
-    return Enrolment(consent.consent_id, model_id, reply["templates"], expiry, "stored")
+    return Enrolment(consent.consent_id, model_id, count, expiry, "stored")
 
 
 def _standing(site: Site, panel: Panel, resident: Resident, child: bool) -> Consent:

@@ -6,7 +6,9 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from host_tools import ledger
 from host_tools.errors import Usage
@@ -32,22 +34,50 @@ def add(
     under_14: bool = False,
 ) -> Resident:
     """A new resident on `panel`, or one that the site knows on one more panel. `doors` has a bit a door."""
-    _check(name, flat)
+    check_name(name)
+    check_flat(flat)
     handle = _register(site, panel, name, flat, (doors, tuple(schedule), valid_from, valid_until), under_14)
     resident = site.resident(handle.hex())
     with sending(site, lambda db: _unregister(db, panel, handle)):
-        panel.request(
-            "resident_put",
-            handle=handle,
-            flat=resident.flat,
-            doors=resident.doors,
-            schedule=[dict(zip(("days", "start", "end"), window, strict=True)) for window in resident.schedule],
-            valid_from=resident.valid_from,
-            valid_until=resident.valid_until,
-        )
+        _put(panel, resident)
     _set_placement(site, panel, handle, "active")
     site.note("resident_added", handle, panel.panel_id)
     return resident
+
+
+def change(
+    site: Site,
+    resident: Resident,
+    *,
+    doors: int | None = None,
+    valid_from: int | None = None,
+    valid_until: int | None = None,
+    under_14: bool | None = None,
+) -> Resident:
+    """Other rights, on every panel that knows the resident; credentials and consent stay as they are.
+
+    Until a panel has taken them over its placement is "pending"; the same again, or no change at all, finishes it.
+    """
+    wanted = {"doors": doors, "valid_from": valid_from, "valid_until": valid_until, "under_14": under_14}
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    changed = replace(resident, **given)
+    if given:
+        with site.registry.transaction() as db:
+            db.execute(
+                "UPDATE residents SET doors = ?, valid_from = ?, valid_until = ?, under_14 = ? WHERE handle = ?",
+                (changed.doors, changed.valid_from, changed.valid_until, int(changed.under_14), changed.handle),
+            )
+            db.execute(
+                "UPDATE placements SET state = 'pending' WHERE handle = ? AND state = 'active'", (changed.handle,)
+            )
+    placed = placements(site, changed)
+    for record in site.panel_records():
+        if placed.get(record.name) == "pending":
+            panel = site.link(record)
+            _put(panel, changed)
+            _set_placement(site, panel, changed.handle, "active")
+    site.note("resident_changed", changed.handle, **given)
+    return changed
 
 
 def move_out(site: Site, resident: Resident, reference: str = "", days: int | None = None) -> list[ledger.Outcome]:
@@ -112,11 +142,26 @@ def placements(site: Site, resident: Resident) -> dict[str, str]:
     return {row["name"]: row["state"] for row in rows}
 
 
-def _check(name: str, flat: str) -> None:
+def check_name(name: str) -> None:
     if not name.strip() or len(name) > 100:
         raise Usage("A resident's name has 1 to 100 characters.")
+
+
+def check_flat(flat: str) -> None:
     if not re.fullmatch("[0-9]{1,6}", flat):
         raise Usage("A flat is 1 to 6 digits, as typed on the panel's keypad.")
+
+
+def _put(panel: Panel, resident: Resident) -> None:
+    panel.request(
+        "resident_put",
+        handle=resident.handle,
+        flat=resident.flat,
+        doors=resident.doors,
+        schedule=[dict(zip(("days", "start", "end"), window, strict=True)) for window in resident.schedule],
+        valid_from=resident.valid_from,
+        valid_until=resident.valid_until,
+    )
 
 
 def _register(

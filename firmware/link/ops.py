@@ -38,6 +38,7 @@ CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
 CREDENTIALS = ("pin", "duress", "card")  # without its PIN no duress PIN
 WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request", "notice")
 TOMBSTONES = ("face", "resident")
+ENROLMENTS = ("none", "looking", "stored", "failed")
 VERDICTS = ("ok", "failed", "absent", "skipped")
 MINUTES = ("kernels plain",)  # checks of the self-test that take a board minutes
 OPENING = ("lock",)  # those that open the door
@@ -47,6 +48,17 @@ _STATE = ("one", CONSENT_STATES)
 _WINDOW = (
     "rec",
     (("days", ("int", 1, 255)), ("start", ("int", 0, 1439)), ("end", ("int", 1, 1440))),
+)
+
+# `done` of `count` views are taken; `hint`: what the person before the camera should do now, as on the screen.
+_ENROLMENT = (
+    ("state", ("one", ENROLMENTS)),
+    ("done", ("int", 0, 4)),
+    ("count", ("int", 0, 4)),
+    ("hint?", _NAME),
+    ("err?", _NAME),
+    ("msg?", ("text", 160)),
+    ("model_id?", _MODEL),
 )
 
 # Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
@@ -144,7 +156,7 @@ OPS = {
         ),
         (("templates", ("int", 1, 4)),),
     ),
-    # Answered when the faces are taken or the time is up (no_face, many_faces, quality).
+    # Begins; enrol_state tells how it goes on, until it is stored or has failed, by `err` and `msg`.
     "enrol_live": (
         (
             ("handle", _HANDLE),
@@ -154,8 +166,9 @@ OPS = {
             ("count", ("int", 1, 4)),
             ("wait_s", ("int", 1, 60)),
         ),
-        (("templates", ("int", 1, 4)), ("model_id", _MODEL)),
+        _ENROLMENT,
     ),
+    "enrol_state": ((("handle", _HANDLE),), _ENROLMENT),
     "pin_set": (
         (
             ("handle", _HANDLE),

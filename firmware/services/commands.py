@@ -8,7 +8,7 @@ from binascii import hexlify
 
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
-from firmware.base.errors import ConsentError, NotFound, Refused
+from firmware.base.errors import NotFound, Refused
 from firmware.crypto import ed25519, x25519
 from firmware.crypto.hmac import zero
 from firmware.link import handshake
@@ -142,22 +142,15 @@ class Commands:
         return {"state": "withdrawn", "receipt": receipt} if receipt else {"state": "withdrawn"}
 
     def enrol_put(self, handle, consent_id, notice_hash, model_id, expiry, templates) -> dict:
-        self.check_consent(handle, consent_id, notice_hash)
+        self._residents.check_consent(handle, consent_id, notice_hash)
         self._panel.enrol(handle, model_id, consent_id, notice_hash, expiry, templates)
         return {"templates": len(templates)}
 
-    async def enrol_live(self, handle, consent_id, notice_hash, expiry, count, wait_s) -> dict:
-        self.check_consent(handle, consent_id, notice_hash)
-        templates = await self._panel.face.collect(count, wait_s)
-        self.check_consent(handle, consent_id, notice_hash)  # it may have been withdrawn meanwhile
-        model_id = self._panel.gallery.model_id
-        self._panel.enrol(handle, model_id, consent_id, notice_hash, expiry, templates)
-        return {"templates": len(templates), "model_id": model_id}
+    def enrol_live(self, handle, consent_id, notice_hash, expiry, count, wait_s) -> dict:
+        return self._panel.enrolment.begin(handle, consent_id, notice_hash, expiry, count, wait_s)
 
-    def check_consent(self, handle: bytes, consent_id: bytes, notice_hash: bytes) -> None:
-        consent = self._residents.get(handle).consent
-        if consent is None or not consent.covers(consent_id, notice_hash):
-            raise ConsentError("this panel holds no consent of this resident to this notice")
+    def enrol_state(self, handle: bytes) -> dict:
+        return self._panel.enrolment.answer(handle)
 
     def pin_set(self, handle, salt, iterations, hash, duress=False) -> dict:
         self._residents.set_pin(handle, salt, iterations, hash, duress)

@@ -8,7 +8,7 @@ import asyncio
 
 from firmware.access import lockout
 from firmware.base.compat import const
-from firmware.base.errors import CameraError, ManyFaces, NoFace, PoorQuality
+from firmware.base.errors import CameraError, ManyFaces, NoFace, PoorQuality, Refused
 from firmware.base.log import log
 from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
 from firmware.biometrics.vote import Vote
@@ -33,6 +33,7 @@ class FaceWay:
         self._pipeline = pipeline
         self._attempts = lockout.Attempts(lockout.FACE, 1)
         self._wanted = None
+        self._enrolment = None
         self._wake = asyncio.Event()
         self._busy = False
         self._lent = self._collecting = False
@@ -51,6 +52,16 @@ class FaceWay:
         self._wanted = candidates
         self._wake.set()
 
+    def enrol(self, enrolment) -> None:
+        """`enrolment.run()` is this task's next turn; an attempt under way ends."""
+        self.stop()
+        self._enrolment = enrolment
+        self._wake.set()
+
+    def check_works(self) -> None:
+        if not self.works:
+            raise CameraError("this panel's camera does not work")
+
     def wake(self) -> None:
         """The settings changed: look again at what to do."""
         self._wake.set()
@@ -61,6 +72,8 @@ class FaceWay:
 
     async def borrow(self) -> tuple:
         """(capture, pipeline) for the self-test: nobody is looked at until `give_back`."""
+        if self._enrolment:
+            raise Refused("somebody is being enrolled")
         self._lent = True
         try:
             await self._free()
@@ -78,6 +91,9 @@ class FaceWay:
         self._wanted = None
         while True:
             await self._next()
+            if self._enrolment:
+                await self._enrol()
+                continue
             candidates = self._wanted
             if candidates is None or self.locked:
                 self._wanted = None
@@ -92,9 +108,16 @@ class FaceWay:
                 self._wanted = None
                 self._pipeline.wipe()
 
+    async def _enrol(self) -> None:
+        try:
+            await self._enrolment.run()
+        finally:
+            self._enrolment = self._wanted = None
+            self._pipeline.wipe()
+
     async def _next(self) -> None:
-        """Until an attempt is asked for; with one-to-many, until somebody stands before the door."""
-        while self._wanted is None:
+        """Until something is asked for; with one-to-many, until somebody stands before the door."""
+        while self._wanted is None and self._enrolment is None:
             self._wake.clear()
             self._panel.beat("face")
             if not self._panel.watches:
@@ -162,13 +185,12 @@ class FaceWay:
         elif frames and self._attempts.failed(_PANEL, self._panel.uptime.seconds()) >= 5:
             self._panel.vault.append("lockout", bytes(8), b"face")
 
-    async def collect(self, count: int, wait_s: int) -> list:
-        """`count` templates of the one person before the camera, for enrolment: strict about quality."""
-        if not self.works:
-            raise CameraError("this panel's camera does not work")
-        await self._free()
+    async def collect(self, templates: list, count: int, wait_s: int, told) -> None:
+        """Adds `count` templates of the one person before the camera, for enrolment: strict about quality.
+
+        `told(done, hint)` hears of each frame and may raise to end it.
+        """
         deadline = ticks_add(ticks_ms(), wait_s * 1000)
-        templates = []
         hint = quality.NO_FACE
         self._collecting = True
         try:
@@ -179,9 +201,9 @@ class FaceWay:
                 self._panel.entry.show_enrolling(self._pipeline.frame, face, hint, len(templates), count)
                 if not hint:
                     await self._drive(self._pipeline.embed_steps())
-                    templates.append(bytes(self._pipeline.embedding))
+                    templates.append(bytearray(self._pipeline.embedding))
+                told(len(templates), hint)
                 await asyncio.sleep_ms(_PAUSE_MS)
-            return templates
         finally:
             self._collecting = False
             self._pipeline.wipe()
@@ -211,8 +233,6 @@ class FaceWay:
         has the processor to itself."""
         for _ in steps:
             self._panel.beat("face")
-            if self._collecting:
-                self._panel.beat("link")
             if wanted is not None and self._wanted is not wanted:
                 return
             await asyncio.sleep(0)

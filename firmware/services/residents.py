@@ -11,7 +11,7 @@ import struct
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.compat import const
-from firmware.base.errors import BadRequest, EraseFailed, NotFound, Refused, VaultCorrupt
+from firmware.base.errors import BadRequest, ConsentError, EraseFailed, NotFound, Refused, VaultCorrupt
 from firmware.base.log import log
 from firmware.crypto.hmac import zero
 
@@ -177,6 +177,11 @@ class Residents:
             return self._by_handle[handle]
         except KeyError:
             raise NotFound("this panel knows no such resident")
+
+    def check_consent(self, handle: bytes, consent_id: bytes, notice_hash: bytes) -> None:
+        consent = self.get(handle).consent
+        if consent is None or not consent.covers(consent_id, notice_hash):
+            raise ConsentError("this panel holds no consent of this resident to this notice")
 
     def of_flat(self, flat: str) -> list:
         return [r for r in self._by_handle.values() if r.flat == flat]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from host_tools import enrol as enrolment
 from host_tools import impact
@@ -42,13 +46,30 @@ def enrol(
         raise Usage("Enrol from pictures (--photo FILE) or at the panel (--live), one of the two.")
     with on_panel(site, panel) as (opened, door):
         who = opened.resident(resident)
-        with waiting("Look at the panel" if live else "Reading the face"):
-            if live:
-                stored = enrolment.live(opened, door, who, retention_days=days, child=child)
-            else:
+        if live:
+            with _watching(door.name) as told:
+                stored = enrolment.live(opened, door, who, retention_days=days, child=child, told=told)
+        else:
+            with waiting("Reading the face"):
                 stored = enrolment.from_photo(opened, door, who, *(photo or ()), retention_days=days, child=child)
         warning = impact.filing_warning(opened)
     if warning:
         talk(warning)
     sentence = f"{who.name}'s face opens {door.name} until {when(stored.expiry)} ({stored.templates} templates)."
     result(json, stored.public(), sentence)
+
+
+@contextmanager
+def _watching(door: str) -> Iterator[Callable[[enrolment.Progress], None]]:
+    """What the panel's screen says, in this terminal: one line that changes, or a line for each change elsewhere."""
+
+    def words(progress: enrolment.Progress) -> str:
+        hint = progress.hint[:1].upper() + progress.hint[1:] or "Good, keep looking"
+        return f"{progress.done} of {progress.count} views taken. {hint}."
+
+    if sys.stderr.isatty():
+        with Console(stderr=True).status(f"Look at {door}") as status:
+            yield lambda progress: status.update(words(progress))
+    else:
+        talk(f"Look at {door}.")
+        yield lambda progress: talk(words(progress))

@@ -97,6 +97,7 @@ class Day:
         self.view = at_the_door(load_grey(folder / "ann.jpg"), FacePipeline(), height=150)
         for name, text in {
             "signed.pdf": "a scan of the signed notice",
+            "residents.csv": "姓名,房号,到期日期\nAnn,301,\nDing,304,2027-12-31\n",
             "passphrase.txt": "correct horse battery staple",
         }.items():
             (folder / name).write_text(text)
@@ -124,7 +125,7 @@ class Day:
             record = json.loads(self.type("$ menshen panel list --json").out)[0]
             (self.folder / "door.pub").write_text(record["device_pub"])
         if words == "policy check":
-            for name in ("Bob", "Carla", "Tim"):
+            for name in ("Bob", "Carla", "Ding", "Tim"):
                 assert self.type(f"$ menshen credential pin {name}").code == 0
         if words == "consent ask":
             return self.pressing("888888#")

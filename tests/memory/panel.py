@@ -155,7 +155,8 @@ async def prepare(folder):
     panel = Panel(Board(folder))
     panel.vault.provision(b"panel-01", bytes(range(32)), bytes(32), b"door")
     panel.vault.confirm()
-    templates = await panel.face.collect(TEMPLATES, 30)
+    templates = []
+    await panel.face.collect(templates, TEMPLATES, 30, lambda done, hint: None)
     digest = pbkdf2_sha256(PIN, SALT, COUNT)
     schedules = [Schedule([(127, 0, 1440)])] + [Schedule([(31, 60 * i, 1380), (96, 480, 1440)]) for i in range(7)]
     for i in range(RESIDENTS):
