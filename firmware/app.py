@@ -47,6 +47,7 @@ from firmware.vault.vault import Vault
 from firmware.vision.pipeline import FacePipeline
 
 _COLLECT_ROUNDS = const(3)
+_START_SHARE = const(16)  # of the free heap: collected whenever a start has filled it, so that what stays lies together
 _RETENTION_S = const(60)
 
 
@@ -298,8 +299,10 @@ class App:
             self._board.lock.release(False)
 
     async def _main(self) -> None:
+        gc.threshold(gc.mem_free() // _START_SHARE)
         panel = Panel(self._board)
         self._panel = panel
+        gc.threshold(-1)
         gc.collect()
         commands = Commands(panel)
 
