@@ -2,6 +2,8 @@
 
 
 class MenshenError(Exception):
+    """Something unexpected."""
+
     code = "error"
 
 
@@ -12,6 +14,8 @@ class HalError(MenshenError):
 
 
 class CameraError(HalError):
+    """The camera gives no picture."""
+
     code = "camera"
 
 
@@ -22,18 +26,26 @@ class EraseFailed(HalError):
 
 
 class VaultError(MenshenError):
+    """The vault cannot be used."""
+
     code = "vault"
 
 
 class VaultFull(VaultError):
+    """There is no room for another record."""
+
     code = "vault_full"
 
 
 class VaultCorrupt(VaultError):
+    """A record is damaged, or was altered."""
+
     code = "vault_corrupt"
 
 
 class NotFound(MenshenError):
+    """The panel knows nothing of that name, or holds nothing to do it to."""
+
     code = "not_found"
 
 
@@ -56,10 +68,14 @@ class AuthError(MenshenError):
 
 
 class BadRequest(MenshenError):
+    """A request that is not as its operation needs it."""
+
     code = "bad_request"
 
 
 class Refused(MenshenError):
+    """The panel's rules or its state forbid it."""
+
     code = "refused"
 
 
@@ -76,20 +92,30 @@ class ModelMismatch(MenshenError):
 
 
 class NoFace(MenshenError):
+    """Nobody is seen."""
+
     code = "no_face"
 
 
 class ManyFaces(MenshenError):
+    """Several people are seen."""
+
     code = "many_faces"
 
 
 class PoorQuality(MenshenError):
+    """A face is seen, and not well enough."""
+
     code = "quality"
 
 
 class NotProvisioned(MenshenError):
+    """The panel has no owner yet."""
+
     code = "not_provisioned"
 
 
 class AlreadyProvisioned(MenshenError):
+    """The panel has an owner already."""
+
     code = "already_provisioned"

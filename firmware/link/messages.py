@@ -1,14 +1,4 @@
-"""The link's frames and seals, read by the panel and the host alike; what the messages say is in `ops.py`.
-
-A frame is one line, so that it shares a serial port with a REPL and with log lines:
-
-    "~" base64( payload | crc32 of payload, little endian ) CR LF
-
-    payload  version u8 | kind u8 | counter u32 LE | body            at most 8 KiB
-    kind 0   plain: body is JSON
-    kind 1   sealed request: body is the JSON as crypto/seal.py seals it, the header authenticated with it
-    kind 2   sealed reply: the same, with the last 32 bytes of its request (the seal's HMAC) authenticated
-             before the header, so that an answer belongs to one request and cannot be played back for another
+"""The link's frames and seals, read by the panel and the host alike; README.md has their bytes, `ops.py` the messages.
 
 Raises LinkError for a frame that cannot be read, AuthError for a seal that does not hold.
 """

@@ -1,21 +1,6 @@
 """An entry of the audit log and the chain that links entries: one definition for the panel and for who checks it.
 
-An entry's body, 64 bytes, little endian:
-| offset | bytes | field                                                                |
-|--------|-------|----------------------------------------------------------------------|
-| 0      | 1     | kind, see KINDS                                                      |
-| 1      | 1     | how the time is known (the clock's source)                           |
-| 2      | 1     | wipe: reason (receipt.REASONS); else length of the detail            |
-| 3      | 1     | wipe: type of the record (records.py)                                |
-| 4      | 2     | wipe: block                                                          |
-| 6      | 2     | wipe: flags, bit 0 a receipt is due, bit 1 carried from an old block |
-| 8      | 8     | sequence, higher than the entry's before                             |
-| 16     | 8     | time, Unix seconds                                                   |
-| 24     | 8     | handle, or 0                                                         |
-| 32     | 32    | wipe: SHA-256 of the block before it; else the detail                |
-
-Its hash is SHA-256(hash of the entry before | body), 32 bytes 0 standing before the very first: who holds one
-hash can check every entry before it without a key. A number may be missing where the power cut an entry off.
+The bytes stand in README.md. Who holds one hash can check every entry before it without a key.
 """
 
 import struct

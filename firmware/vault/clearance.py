@@ -1,27 +1,6 @@
 """The clearance: a panel's signed statement that everything on it was erased, before its own key goes too.
 
-All integers are unsigned, little endian. 184 bytes:
-
-| offset | bytes | field                                                                              |
-|--------|-------|------------------------------------------------------------------------------------|
-| 0      | 4     | magic, ASCII "MnCl"                                                                |
-| 4      | 1     | version of this format: 1                                                          |
-| 5      | 1     | how the times are known: 0 unknown, 1 battery-backed clock, 2 set by network or host |
-| 6      | 2     | 0                                                                                  |
-| 8      | 8     | panel id                                                                           |
-| 16     | 8     | counter: number of the last audit entry ("decommission")                           |
-| 24     | 8     | time at which the panel secret was erased, Unix seconds                            |
-| 32     | 8     | time at which the last block had been erased                                       |
-| 40     | 4     | faces that were stored                                                             |
-| 44     | 4     | residents' records that were stored                                                |
-| 48     | 4     | blocks erased and read back as 0xFF: all but the two that hold the device key      |
-| 52     | 4     | 0                                                                                  |
-| 56     | 32    | audit-chain head: hash of the last entry, as chain.py defines it                   |
-| 88     | 32    | SHA-256 of the handles of the faces that were stored, ascending, 8 bytes each      |
-| 120    | 64    | Ed25519 signature (RFC 8032) over bytes 0 to 119, by the panel's device key        |
-
-The panel secret goes first: from then on no sealed record, wherever a copy of it may be, can be opened. The panel
-keeps the clearance and its device key until the host confirms that it has it; then these are erased as well.
+Its bytes stand in README.md. The panel keeps it and its device key until the host confirms that it has it.
 """
 
 import struct

@@ -1,26 +1,4 @@
-"""The receipt of a wipe: exact bytes that anyone can check with the panel's public key alone.
-
-All integers are unsigned, little endian. n is the number of blocks, 1 to 8; the length is 136 + 68 n.
-
-| offset    | bytes | field                                                                              |
-|-----------|-------|------------------------------------------------------------------------------------|
-| 0         | 4     | magic, ASCII "MnRt"                                                                |
-| 4         | 1     | version of this format: 1                                                          |
-| 5         | 1     | how the time is known: 0 unknown, 1 battery-backed clock, 2 set by network or host |
-| 6         | 1     | reason, see REASONS                                                                |
-| 7         | 1     | n                                                                                  |
-| 8         | 8     | panel id                                                                           |
-| 16        | 8     | counter: number of the audit entry that closes the wipe; it only ever grows        |
-| 24        | 8     | time of that entry, Unix seconds                                                   |
-| 32        | 8     | handle of the erased record (a random number, no personal data)                    |
-| 40        | 32    | audit-chain head: hash of that entry, as chain.py defines it                       |
-| 72        | 68 n  | blocks in ascending order: index (4), SHA-256 of the block before (32), after (32) |
-| 72 + 68 n | 64    | Ed25519 signature (RFC 8032) over all bytes before it, by the panel's device key   |
-
-A verifier must refuse: another length, magic, version, time source or reason; n outside 1 to 8; blocks not
-strictly ascending; a hash after that is not ERASED_HASH (SHA-256 of 4,096 bytes 0xFF); a hash before that is;
-a wrong signature.
-"""
+"""The receipt of a wipe: exact bytes that anyone can check with the panel's public key alone (README.md)."""
 
 import struct
 

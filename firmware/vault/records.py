@@ -1,27 +1,6 @@
 """Records, one 4 KB block each, sealed under keys of their own: faces, residents, and lists.
 
-| offset | bytes | field                                                                         |
-|--------|-------|-------------------------------------------------------------------------------|
-| 0      | 4     | magic, ASCII "MnRc"                                                           |
-| 4      | 1     | version of this format: 1                                                     |
-| 5      | 1     | type: 1 face, 2 resident, 3 kept receipts (outbox.py), 4 tombstones, 5 lists  |
-| 6      | 2     | length of the sealed body                                                     |
-| 8      | 8     | sequence: of two committed records of a handle the higher one holds           |
-| 16     | 8     | handle, random                                                                |
-| 24     | 8     | face: model id, else 0                                                        |
-| 32     | 16    | face: consent id, else 0                                                      |
-| 48     | 32    | face: SHA-256 of the notice consented to, else 0                              |
-| 80     | 32    | salt, random, nowhere else                                                    |
-| 112    | 8     | face: end of retention, Unix seconds, 0 none                                  |
-| 120    | 1     | face: number of templates                                                     |
-| 121    | 4     | time of writing, Unix seconds, 0 when no clock vouched for it                 |
-| 125    | 3     | 0                                                                             |
-| 128    |       | sealed body (crypto/seal.py), associated data: bytes 0 to 127                 |
-| 4092   | 4     | commit word; 0 once the record's wipe has begun                               |
-
-Keys: HMAC-SHA256(panel secret, "menshen record enc 1" | salt) and the same with "mac". With the salt erased,
-nothing on the panel can open a copy of the body.
-Body of a face: its templates, 128 bytes each. Body of a resident: whatever the caller put.
+The bytes stand in README.md. A face's body is its templates, 128 bytes each; a resident's, whatever the caller put.
 """
 
 import struct
