@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import shlex
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from host_tools import cli
 from host_tools.cli import fields
 from host_tools.cli.help import Page, commands
 from host_tools.demo.people import at_the_door, cast
+from host_tools.enrol import templates_of
 from host_tools.errors import EXIT_CODES
 from host_tools.sim.control import Sim
 from host_tools.vision.pictures import load_grey
@@ -135,6 +138,18 @@ class Day:
             sim.close()
         return contextlib.nullcontext()
 
+    def kept_of_her(self) -> list[str]:
+        """Files of this computer that hold a piece of the picture or of a template, however written."""
+        _, templates = templates_of(self.folder / "ann.jpg")
+        picture = (self.folder / "ann.jpg").read_bytes()
+        grey = load_grey(self.folder / "ann.jpg")
+        pieces = [*templates, picture[1000:1064], *(bytes(grey[row, 100:164]) for row in range(80, 200, 20))]
+        needles = {form for piece in pieces for form in (piece, piece.hex().encode(), base64.b64encode(piece)[:80])}
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "ann.jpg"]
+        mine = [path for path in files if not path.relative_to(self.folder).parts[0].endswith("panel")]
+        assert {path.name for path in mine} >= {"site.db", "signed.pdf"}
+        return [str(path) for path in mine for data in [path.read_bytes()] if any(needle in data for needle in needles)]
+
     @contextlib.contextmanager
     def pressing(self, keys: str) -> Iterator[None]:
         stop = threading.Event()
@@ -160,6 +175,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("HOME", str(folder / "home"))
+        (folder / "tmp").mkdir()
+        patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
         patch.setenv("MENSHEN_SITE", str(folder / "site.db"))
         patch.setenv("MENSHEN_SIM", str(folder / "panel"))
         yield Day(folder, patch)
@@ -182,6 +199,8 @@ def test_every_example_runs_and_json_is_as_documented(day: Day) -> None:
                 with_json = bool(page.json) and number == len(page.examples) - 1 and "--json" not in example
                 done = day.type(example, *(["--json"] if with_json else []))
                 wrong += told_wrong(example, page, done, with_json or "--json" in example)
+        if words in ("enrol", "resident move-out"):
+            assert day.kept_of_her() == []
     assert not wrong, "\n".join(wrong)
 
 
