@@ -1,8 +1,9 @@
 """A quantised network between training and the panel: what the exporters write and every writer reads.
 
-Maps are height x width x channel, batch 1, int8. All scales are powers of two, so that
-s_in * s_w / s_out = 2**-shift and requantisation is a shift. A zero point is -128 (after ReLU, and the
-image: real = pixel / 256) or 0 (linear outputs). Padding is TensorFlow's SAME. Weight shapes:
+Maps are height x width x channel, batch 1, int8. Activations' scales are powers of two. So is a weight scale
+that is one number: s_in * s_w / s_out = 2**-shift then, and requantisation is a shift. A weight scale may also
+be an array, one for each output channel: any multiplier below a half, applied as TFLite does. A zero point is
+-128 (after ReLU, and the image: real = pixel / 256) or 0 (linear outputs). Padding is TensorFlow's SAME. Weight shapes:
 conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc [Nin, Nout] (Nin counts height, width,
 channel).
 """
@@ -47,7 +48,7 @@ class Op:
     bias: np.ndarray | None = None
     stride: int = 1
     relu: bool = False
-    w_scale: float | None = None
+    w_scale: float | np.ndarray | None = None
 
 
 @dataclass
@@ -60,9 +61,16 @@ class Graph:
     meta: dict = field(default_factory=dict)
 
     def shift(self, op: Op) -> int:
-        """s_in * s_w / s_out = 2**-shift."""
+        """s_in * s_w / s_out = 2**-shift; not for an operator with scales of its own for each channel."""
+        assert not isinstance(op.w_scale, np.ndarray)
         source, out = self.tensors[op.inputs[0]], self.tensors[op.output]
         return exponent(source.scale) + exponent(op.w_scale or 1.0) - exponent(out.scale)
+
+    def multipliers(self, op: Op) -> tuple[np.ndarray, np.ndarray]:
+        """Of an operator with a weight scale for each channel: s_in * s_w / s_out as `fixed_point` has it."""
+        assert isinstance(op.w_scale, np.ndarray)
+        source, out = self.tensors[op.inputs[0]], self.tensors[op.output]
+        return fixed_point(source.scale * op.w_scale.astype(np.float64) / out.scale)
 
     def op_macs(self, op: Op) -> int:
         height, width, channels = self.tensors[op.output].shape
@@ -111,6 +119,8 @@ class Graph:
         bias = op.bias.astype(np.int64)
         magnitude = np.abs(weights).sum(0)
         unsigned = magnitude * max(-128 - zero, 127 - zero, key=abs) + np.abs(bias)
+        if isinstance(op.w_scale, np.ndarray):  # the bias is added behind the lanes
+            return int(unsigned.max()), int((magnitude * 128).max())
         folded = bias - zero * weights.sum(0) + 2 ** (self.shift(op) - 1) + 1
         if self.tensors[op.output].zero_point == -128:
             folded -= 128 << self.shift(op)
@@ -146,6 +156,14 @@ def exponent(scale: float) -> int:
     return 1 - power
 
 
+def fixed_point(factor: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """(m, e) with factor = m * 2**-31 * 2**-e, 2**30 <= m < 2**31, rounded as TFLite does."""
+    fraction, power = np.frexp(factor)
+    m = np.floor(fraction * 2**31 + 0.5).astype(np.int64)
+    full = m == 2**31
+    return np.where(full, m // 2, m), -(power + full)
+
+
 def same_size(size: int, stride: int) -> int:
     return -(-size // stride)
 
@@ -165,7 +183,6 @@ def _check_tensor(tensor: Tensor) -> None:
     exponent(tensor.scale)
     _require(tensor.zero_point in (-128, 0), f"{tensor.name}: zero point {tensor.zero_point}")
     _require(len(tensor.shape) == 3 and min(tensor.shape) > 0, f"{tensor.name}: shape {tensor.shape}")
-    _require(tensor.shape[2] % 16 == 0, f"{tensor.name}: {tensor.shape[2]} channels, not a multiple of 16")
 
 
 def _check_weighted(graph: Graph, op: Op, weight_shape: tuple[int, ...], out_shape: tuple[int, int, int]) -> None:
@@ -185,11 +202,28 @@ def _check_weighted(graph: Graph, op: Op, weight_shape: tuple[int, ...], out_sha
         f"{op.output}: int32 bias of {out_shape[2]} expected",
     )
     _require(op.w_scale is not None, f"{op.output}: no weight scale")
-    shift = graph.shift(op)
-    _require(MIN_SHIFT <= shift <= MAX_SHIFT, f"{op.output}: shift {shift}, allowed {MIN_SHIFT}..{MAX_SHIFT}")
+    if isinstance(op.w_scale, np.ndarray):
+        _check_scales(graph, op)
+    else:
+        shift = graph.shift(op)
+        _require(MIN_SHIFT <= shift <= MAX_SHIFT, f"{op.output}: shift {shift}, allowed {MIN_SHIFT}..{MAX_SHIFT}")
     _require(not op.relu or out.zero_point == -128, f"{op.output}: ReLU wants zero point -128")
     unsigned, _ = graph._bounds(op)
     _require(unsigned < ACCUMULATOR_MAX, f"{op.output}: accumulators reach {unsigned}")
+
+
+def _check_scales(graph: Graph, op: Op) -> None:
+    scales = op.w_scale
+    _require(
+        scales.shape == op.bias.shape and scales.dtype == np.float32 and bool((scales > 0).all()),
+        f"{op.output}: a positive float32 weight scale for each channel expected",
+    )
+    _, shifts = graph.multipliers(op)
+    _require(
+        int(shifts.min()) >= 1 and int(shifts.max()) <= MAX_SHIFT,
+        f"{op.output}: multipliers between 2**-{shifts.max() + 1} and 2**-{shifts.min()}, "
+        f"allowed 2**-{MAX_SHIFT + 1} to a half",
+    )
 
 
 def _check_window(graph: Graph, op: Op) -> None:
@@ -197,7 +231,6 @@ def _check_window(graph: Graph, op: Op) -> None:
     first = op.kind == "conv3x3"
     _require(op.stride in (1, 2), f"{op.output}: stride {op.stride}")
     _require(not first or channels == 1, f"{op.output}: conv3x3 is for the one-channel input")
-    _require(first or channels % 16 == 0, f"{op.output}: {channels} channels")
     cout = graph.tensors[op.output].shape[2] if first else channels
     _check_weighted(
         graph,
@@ -210,14 +243,14 @@ def _check_window(graph: Graph, op: Op) -> None:
 def _check_conv1x1(graph: Graph, op: Op) -> None:
     height, width, channels = graph.tensors[op.inputs[0]].shape
     cout = graph.tensors[op.output].shape[2]
-    _require(op.stride == 1 and channels % 16 == 0, f"{op.output}: stride {op.stride}, {channels} channels")
+    _require(op.stride == 1, f"{op.output}: stride {op.stride}")
     _check_weighted(graph, op, (channels, cout), (height, width, cout))
 
 
 def _check_fc(graph: Graph, op: Op) -> None:
     source = graph.tensors[op.inputs[0]]
     cout = graph.tensors[op.output].shape[2]
-    _require(source.size % 16 == 0 and source.size <= MAX_FC_INPUTS, f"{op.output}: {source.size} inputs")
+    _require(source.size <= MAX_FC_INPUTS, f"{op.output}: {source.size} inputs")
     _check_weighted(graph, op, (source.size, cout), (1, 1, cout))
 
 

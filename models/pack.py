@@ -12,26 +12,30 @@ from firmware.nn import pack as form
 from firmware.nn.golden import noise
 from models.arena import ARENA_LIMIT, Plan, plan_arena
 from models.graph import WEIGHTED, Graph, GraphError, Op, exponent
+from models.padding import padded
 from models.simulate import run
 
 
 def write_pack(graph: Graph, arena_limit: int = ARENA_LIMIT) -> bytes:
     """Raises GraphError when the graph is invalid or its activations need more than `arena_limit` bytes."""
     graph.validate()
+    whole, identity = graph, model_id(graph)
+    graph = padded(graph)
     plan = plan_arena(graph)
     if plan.arena_bytes > arena_limit:
         raise GraphError(f"{graph.name}: activations need {plan.arena_bytes} bytes, allowed {arena_limit}")
     names = list(graph.tensors)
     tensors = b"".join(_tensor_record(graph, plan, name) for name in names)
     outputs = struct.pack(f"<{len(graph.outputs)}H", *map(names.index, graph.outputs))
-    meta = json.dumps(_meta(graph), sort_keys=True).encode()
+    meta = json.dumps(_meta(whole), sort_keys=True).encode()
 
     at_tensors = form.HEADER_BYTES
     at_ops = at_tensors + len(tensors)
     at_outputs = at_ops + form.RECORD_BYTES * len(graph.ops)
     at_meta = at_outputs + len(outputs)
     at_weights = _aligned(at_meta + len(meta))
-    ops, weights = _ops(graph, names, at_weights)
+    padding = {name: graph.tensors[name].shape[2] - whole.tensors[name].shape[2] for name in names}
+    ops, weights = _ops(graph, names, padding, at_weights)
     body = (tensors + ops + outputs + meta).ljust(at_weights - form.HEADER_BYTES, b"\0") + weights
     total = form.HEADER_BYTES + len(body)
 
@@ -44,7 +48,7 @@ def write_pack(graph: Graph, arena_limit: int = ARENA_LIMIT) -> bytes:
             total,
             plan.arena_bytes,
             digest,
-            model_id(graph),
+            identity,
             len(names),
             len(graph.ops),
             names.index(graph.input),
@@ -69,11 +73,15 @@ def model_id(graph: Graph) -> bytes:
             (graph.tensors[name].shape, exponent(graph.tensors[name].scale), graph.tensors[name].zero_point)
             for name in names
         ]
-        sha.update(repr((op.kind, names, op.stride, tensors, exponent(op.w_scale or 1.0))).encode())
+        sha.update(repr((op.kind, names, op.stride, tensors, _scale(op))).encode())
         if op.weights is not None and op.bias is not None:
             sha.update(np.ascontiguousarray(op.weights).tobytes() + op.bias.astype("<i4").tobytes())
     sha.update(repr(graph.outputs).encode())
     return sha.digest()[:8]
+
+
+def _scale(op: Op) -> int | list[float]:
+    return op.w_scale.tolist() if isinstance(op.w_scale, np.ndarray) else exponent(op.w_scale or 1.0)
 
 
 def _meta(graph: Graph) -> dict:
@@ -116,7 +124,7 @@ def _tensor_record(graph: Graph, plan: Plan, name: str) -> bytes:
     )
 
 
-def _ops(graph: Graph, names: list[str], at_weights: int) -> tuple[bytes, bytes]:
+def _ops(graph: Graph, names: list[str], padding: dict[str, int], at_weights: int) -> tuple[bytes, bytes]:
     records, blobs = [], bytearray()
 
     def store(data: bytes) -> int:
@@ -128,8 +136,14 @@ def _ops(graph: Graph, names: list[str], at_weights: int) -> tuple[bytes, bytes]
     for op in graph.ops:
         weights = bias = shift = 0
         if op.kind in WEIGHTED and op.bias is not None:
-            shift = graph.shift(op)
-            weights, bias = store(kernel_layout(op).tobytes()), store(op.bias.astype("<i4").tobytes())
+            weights = store(kernel_layout(op).tobytes())
+            table = op.bias.astype("<i4").tobytes()
+            if isinstance(op.w_scale, np.ndarray):
+                m, e = graph.multipliers(op)
+                table += np.stack([m, e - 1], 1).astype("<i4").tobytes()
+            else:
+                shift = graph.shift(op)
+            bias = store(table)
         indices = [names.index(name) for name in op.inputs]
         second = indices[1] if len(indices) > 1 else form.NONE
         records.append(
@@ -138,7 +152,7 @@ def _ops(graph: Graph, names: list[str], at_weights: int) -> tuple[bytes, bytes]
                 form.KINDS.index(op.kind),
                 op.stride,
                 shift,
-                0,
+                padding[op.output],
                 indices[0],
                 second,
                 names.index(op.output),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.graph import fixed_point
+
 try:
     from tflite_runtime import interpreter as _tflite
 
@@ -58,14 +60,14 @@ class Int8Model:
         return self._connected(index).reshape(found.shape) if index in self._dense else found
 
     def _connected(self, index: int) -> np.ndarray:
-        """A fully connected operator from its input, by the arithmetic of this module's `requantise`."""
+        """A fully connected operator from its input, by the arithmetic of this module's `rescale`."""
         details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
         data, weights, bias = (int(operand) for operand in self._dense[index])
         (in_scale, in_zero), (out_scale, out_zero) = (details[i]["quantization"] for i in (data, index))
         x = self._interpreter.get_tensor(data).reshape(-1).astype(np.int64) - in_zero
         sums = self._interpreter.get_tensor(weights).astype(np.int64) @ x + self._interpreter.get_tensor(bias)
         scale = in_scale * details[weights]["quantization"][0] / out_scale
-        steps = requantise(sums.astype(np.float64), -round(np.log2(scale)))
+        steps = rescale(sums, *fixed_point(scale))
         return np.clip(steps + out_zero, -128, 127).astype(np.int8)
 
     def layers(self) -> list[tuple[str, np.ndarray | None]]:
@@ -91,3 +93,9 @@ def requantise(sums: np.ndarray, shift: int) -> np.ndarray:
     halves = np.floor((sums + 1) * np.float32(0.5))
     steps = halves * np.float32(2.0 ** (1 - shift))
     return np.trunc(steps + np.copysign(np.float32(0.5), steps)).astype(np.float32, copy=False)
+
+
+def rescale(sums: np.ndarray, m: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """The same for any factor, m * 2**-31 * 2**-e (`models.graph.fixed_point`), e > 0."""
+    high = (sums.astype(np.int64) * m + 2**30) >> 31
+    return ((high + (1 << (e - 1)) - (high < 0)) >> e).astype(np.float32)

@@ -6,13 +6,14 @@ proves every partial sum exact (below 2**24), in float64 otherwise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from models.graph import Graph, GraphError, Op, Tensor, same_padding
-from models.runtime import Int8Model, requantise
+from models.runtime import Int8Model, requantise, rescale
 
 _EXACT_FLOAT32 = 2**24
 
@@ -35,12 +36,18 @@ def _run_batch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
         elif op.kind == "avgpool":
             result = _mean(inputs[0], graph.tensors[op.inputs[0]].zero_point) - out.zero_point
         else:
-            result = requantise(_accumulate(graph, op, inputs[0]), graph.shift(op))
+            result = _requantise(graph, op, _accumulate(graph, op, inputs[0]))
         values[op.output] = np.clip(result, max(low, 0) if op.relu else low, high, out=result)
         for name in op.inputs:
             if last_use[name] == place and name not in graph.outputs:
                 del values[name]
     return [(values[name] + graph.tensors[name].zero_point).astype(np.int8) for name in graph.outputs]
+
+
+def _requantise(graph: Graph, op: Op, sums: np.ndarray) -> np.ndarray:
+    if not isinstance(op.w_scale, np.ndarray):
+        return requantise(sums, graph.shift(op))
+    return rescale(sums, *graph.multipliers(op))
 
 
 def _mean(x: np.ndarray, zero_point: int) -> np.ndarray:
@@ -51,8 +58,8 @@ def _mean(x: np.ndarray, zero_point: int) -> np.ndarray:
 
 
 def _accumulate(graph: Graph, op: Op, x: np.ndarray) -> np.ndarray:
-    bound = graph._bounds(op)[0]
-    kind = np.float32 if bound + 2 ** graph.shift(op) < _EXACT_FLOAT32 else np.float64
+    room = 0 if isinstance(op.w_scale, np.ndarray) else 2 ** graph.shift(op)
+    kind = np.float32 if graph._bounds(op)[0] + room < _EXACT_FLOAT32 else np.float64
     x, weights, bias = x.astype(kind, copy=False), op.weights.astype(kind), op.bias.astype(kind)
     if op.kind == "conv1x1":
         return x @ weights + bias
@@ -107,8 +114,10 @@ def read_tflite(path: Path) -> Graph:
         kind, values = _unpack(item["op_name"], interpreter.get_tensor(weights))
         stride = 1 if kind == "fc" else -(-tensors[name].shape[0] // tensors[output].shape[0])
         relu = tensors[output].zero_point == -128  # the writer's rule: the clamp at -128 is the ReLU
-        w_scale = float(details[weights]["quantization_parameters"]["scales"][0])
         bias_steps = interpreter.get_tensor(bias).reshape(-1)
+        scales = np.asarray(details[weights]["quantization_parameters"]["scales"], np.float32)
+        is_shift = (scales == scales[0]).all() and math.frexp(scales[0])[0] == 0.5
+        w_scale = float(scales[0]) if is_shift else np.broadcast_to(scales, bias_steps.shape)
         ops.append(Op(kind, [name], output, np.ascontiguousarray(values), bias_steps, stride, relu, w_scale))
     outputs = [detail["name"] for detail in interpreter.get_output_details()]
     return Graph(Path(path).stem, source, outputs, tensors, ops)

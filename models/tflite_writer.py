@@ -94,15 +94,15 @@ class _Writer:
 
     def _parameters(self, op: Op) -> list[int]:
         weights, axis = _weights(op)
-        channels = 1 if op.kind == "fc" else op.bias.size  # convolutions read per-channel scales; here all are equal
-        scale = op.w_scale
-        bias_scale = scale * self.graph.tensors[op.inputs[0]].scale
+        channels = 1 if op.kind == "fc" else op.bias.size  # convolutions read a scale for each channel
+        scales = np.broadcast_to(np.asarray(op.w_scale, np.float32), op.bias.shape)[:channels]
+        bias_scales = scales * np.float32(self.graph.tensors[op.inputs[0]].scale)
         return [
             self._tensor(
                 op.output + "/weights",
                 weights.shape,
                 schema.TensorType.INT8,
-                [scale] * channels,
+                scales.tolist(),
                 [0] * channels,
                 weights,
                 axis,
@@ -111,7 +111,7 @@ class _Writer:
                 op.output + "/bias",
                 op.bias.shape,
                 schema.TensorType.INT32,
-                [bias_scale] * channels,
+                bias_scales.tolist(),
                 [0] * channels,
                 op.bias.astype("<i4"),
             ),

@@ -4,9 +4,11 @@
         once per operator after loading: rewrite its weights (int8) and biases (int32) in place as the set
         likes them. The pack's layouts stand in firmware/nn/pack.py; zero: the input's zero point + 128.
         (sum + 2**(shift - 1) + 1) >> shift is TFLite's rounding for a ReLU; a linear output rounds halves
-        away from zero
+        away from zero. Shift 0: each channel has a multiplier, and nothing of it is folded into the bias
     conv3x3, conv1x1, dw3x3, add, avgpool (arena, pack, 0, record)
         one whole operator; a fully connected layer is a conv1x1 of one pixel
+    scaled (arena, pack, 0, record)
+        conv3x3, conv1x1 or dw3x3 with a multiplier for each channel, by the record's weights per output
     fill(arena, border)
         a tensor's border, after its operator has run
     load(arena, pixels, record)

@@ -8,6 +8,7 @@ import struct
 
 _IN, _IN_PITCH, _OUT, _OUT_PITCH, _ROWS, _COLS, _CIN, _COUT = range(8)
 _WEIGHTS, _BIAS, _SHIFT, _LINEAR, _SECOND, _SECOND_PITCH, _STRIDE, _IN_ROWS, _IN_COLS, _ZERO = range(8, 18)
+_SCALES, _PADDING, _TAPS = range(18, 21)
 
 
 def prepare(pack, weights, bias, taps, cout, group, zero, shift, linear):
@@ -31,6 +32,15 @@ def dw3x3(arena, pack, _, record):
     _convolve(arena, pack, record, _window(record), record[_STRIDE] * depth, depth, 1)
 
 
+def scaled(arena, pack, _, record):
+    if record[_TAPS] != 9:
+        conv1x1(arena, pack, 0, record)
+    elif record[_CIN] == 1:
+        conv3x3(arena, pack, 0, record)
+    else:
+        dw3x3(arena, pack, 0, record)
+
+
 def _window(record) -> list:
     return [y * record[_IN_PITCH] + x * record[_CIN] for y in range(3) for x in range(3)]
 
@@ -49,7 +59,7 @@ def _convolve(arena, pack, record, places, step: int, group: int, own: int = 0) 
                 for place in places:
                     total += ((pack[weight] ^ 128) - 128) * arena[at + place]
                     weight += group
-                arena[to] = _requantise(total, record)
+                arena[to] = _scale(total, pack, channel, record) if record[_SCALES] else _requantise(total, record)
                 to += 1
             pixel += step
 
@@ -60,6 +70,14 @@ def _requantise(total: int, record) -> int:
     up = 1 if total >= 0 or not linear else -1
     value = (total + (1 << (shift - 1)) + up >> shift) + (128 if linear else 0)
     return min(max(value, 0), 255)
+
+
+def _scale(total: int, pack, channel: int, record) -> int:
+    """By the channel's multiplier, as TFLite rounds: to nearest twice, halves up, then away from zero."""
+    m, less = struct.unpack_from("<II", pack, record[_SCALES] + 8 * channel)
+    value = (total * m + (1 << 30)) >> 31
+    value = (value + (1 << less) - (1 if value < 0 else 0)) >> (less + 1)
+    return min(max(value + (128 if record[_LINEAR] else 0), 0), 255)
 
 
 def add(arena, pack, _, record):

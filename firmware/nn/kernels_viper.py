@@ -37,6 +37,8 @@ _STRIDE = const(14)
 _IN_ROWS = const(15)
 _IN_COLS = const(16)
 _ZERO = const(17)
+_SCALES = const(18)
+_TAPS = const(20)
 
 
 @micropython.viper
@@ -47,7 +49,7 @@ def prepare(pack: ptr8, weights: int, bias: int, taps: int, cout: int, group: in
     zero: the input's zero point + 128. Not idempotent: once per pack buffer.
     """
     rounding = 0
-    if linear == 0:
+    if linear == 0 and shift != 0:
         rounding = (1 << (shift - 1)) + 1
     biases = ptr32(int(pack) + bias)
     w = ptr8(int(pack) + weights)
@@ -298,6 +300,73 @@ def conv3x3(x: ptr8, w: ptr8, s: int, rec: ptr32):
                 w = ptr8(int(w) + 128)
                 channel -= 16
             column += 1
+        in_row += pitch * stride
+        out_row += rec[_OUT_PITCH]
+        rows -= 1
+
+
+@micropython.viper
+def scaled(x: ptr8, w: ptr8, s: int, rec: ptr32):
+    """conv1x1, conv3x3 or dw3x3 with a multiplier for each channel; small rather than fast."""
+    taps = rec[_TAPS]
+    depth = rec[_CIN]
+    cout = rec[_COUT]
+    stride = rec[_STRIDE]
+    linear = rec[_LINEAR]
+    pitch = rec[_IN_PITCH]
+    weights = int(w) + rec[_WEIGHTS]
+    biases = ptr32(int(w) + rec[_BIAS])
+    scales = ptr32(int(w) + rec[_SCALES])
+    step = 1
+    group = 16
+    own = 0
+    if taps == 9 and depth > 1:
+        step = depth
+        group = cout
+        own = 1
+    in_row = int(x) + rec[_IN]
+    out_row = int(x) + rec[_OUT]
+    rows = rec[_ROWS]
+    while rows:
+        out = ptr8(out_row)
+        pixel = in_row
+        column = rec[_COLS]
+        while column:
+            channel = 0
+            while channel < cout:
+                x = ptr8(pixel + own * channel)
+                w = ptr8(weights + channel // group * taps * group + channel % group)
+                s = biases[channel] - _LIFT
+                tap = 0
+                while tap < taps:
+                    s += (w[0] - 128) * x[0]
+                    w = ptr8(int(w) + group)
+                    x = ptr8(int(x) + step)
+                    tap += 1
+                    if taps == 9 and (tap == 3 or tap == 6):
+                        x = ptr8(int(x) + pitch - 3 * step)
+                # s * m >> 30 without a product of more than 31 bits; s has 28
+                m = scales[2 * channel]
+                high = s >> 14
+                low = s & 0x3FFF
+                m_high = m >> 16
+                m_low = m & 0xFFFF
+                cross = low * m_high
+                rest = high * m_low + ((cross & 0x3FFF) << 2) + (low * m_low >> 14)
+                s = high * m_high + (cross >> 14) + (rest >> 16)
+                s = (s + 1) >> 1
+                s = (((s + (s >> 31)) >> scales[2 * channel + 1]) + 1) >> 1
+                if linear:
+                    s += 128
+                if s > 255:
+                    s = 255
+                elif s < 0:
+                    s = 0
+                out[0] = s
+                out = ptr8(int(out) + 1)
+                channel += 1
+            pixel += depth * stride
+            column -= 1
         in_row += pitch * stride
         out_row += rec[_OUT_PITCH]
         rows -= 1

@@ -20,6 +20,7 @@ from firmware.nn.pack import ALIGN, HEADER_BYTES, NONE, Pack, arena_bytes, same_
 _MAX_FILE = 16 * 1024 * 1024
 # What `row_steps` moves in an operator's record (Model._compile).
 _IN, _IN_PITCH, _OUT, _OUT_PITCH, _ROWS, _SECOND, _SECOND_PITCH, _STRIDE = 0, 1, 2, 3, 4, 12, 13, 14
+_PADDING = 19
 
 
 class Model:
@@ -49,10 +50,15 @@ class Model:
         self.op_count = len(pack.ops)
         self._plan = [self._compile(op, pack.tensors) for op in pack.ops]
         outputs = [pack.tensors[i] for i in pack.outputs]
-        self.output_shapes = [(t.height, t.width, t.channels) for t in outputs]
+        padding = {op.output: op.padding for op in pack.ops}
+        self.output_shapes = [
+            (t.height, t.width, t.channels - padding.get(i, 0)) for i, t in zip(pack.outputs, outputs)
+        ]
         self.output_exponents = [t.exponent for t in outputs]
-        self.outputs = [memoryview(array("b", bytes(t.pixels() * t.channels))) for t in outputs]
-        self._exports = [(out, _tensor_record(t)) for out, t in zip(self.outputs, outputs)]
+        self.outputs = [memoryview(array("b", bytes(h * w * c))) for h, w, c in self.output_shapes]
+        self._exports = []
+        for out, t, shape in zip(self.outputs, outputs, self.output_shapes):
+            self._exports.extend(_exports(out, t.offset, t.pitch, t.height, t.width, t.channels, shape[2]))
 
     def load(self, pixels) -> None:
         height, width = self.input_shape
@@ -108,8 +114,10 @@ class Model:
         """
         record = self._plan[i][1]
         start, pitch, rows, columns, channels = record[2], record[3], record[4], record[5], record[7]
-        out = bytearray(rows * columns * channels)
-        self._kernels.store(self._arena, out, _record(start, pitch, rows, columns, channels, record[17]))
+        kept = channels - record[_PADDING]
+        out = bytearray(rows * columns * kept)
+        for part, export in _exports(memoryview(out), start, pitch, rows, columns, channels, kept):
+            self._kernels.store(self._arena, part, export)
         return out
 
     def _export(self) -> None:
@@ -126,8 +134,8 @@ class Model:
         elif kind in ("dw3x3", "conv3x3"):
             above, left = same_padding(source.height, op.stride)[0], same_padding(source.width, op.stride)[0]
             start -= above * source.pitch + left * source.channels
+        taps = cin if kind == "conv1x1" else 9
         if op.weights:
-            taps = cin if kind == "conv1x1" else 9
             group = out.channels if kind == "dw3x3" else 16
             self._kernels.prepare(
                 self._pack, op.weights, op.bias, taps, out.channels, group, source.zero_point + 128, op.shift, linear
@@ -154,9 +162,25 @@ class Model:
                 source.height,
                 source.width,
                 out.zero_point + 128,
+                0 if op.shift or not op.weights else op.bias + 4 * out.channels,
+                op.padding,
+                taps,
             ),
         )
-        return getattr(self._kernels, kind), record, _border(out)
+        scaled = op.weights and not op.shift
+        return getattr(self._kernels, "scaled" if scaled else kind), record, _border(out)
+
+
+def _exports(out, start, pitch, rows, columns, channels, kept) -> list:
+    """What `store` must be called with to copy a tensor without border, and without its channels beyond `kept`."""
+    if kept == channels:
+        return [(out, _record(start, pitch, rows, columns, channels, 0))]
+    if pitch == columns * channels:
+        return [(out, _record(start, channels, rows * columns, 1, kept, 0))]
+    row = columns * kept
+    return [
+        (out[y * row : y * row + row], _record(start + y * pitch, channels, columns, 1, kept, 0)) for y in range(rows)
+    ]
 
 
 def _tensor_record(t) -> array:

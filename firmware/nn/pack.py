@@ -16,8 +16,12 @@ tensor record (20 bytes)
     u16 height, width, channels; u8 border above, left, below, right (pixels); i8 zero point;
     i8 exponent (scale = 2**-exponent); u32 arena offset of pixel (0, 0); u32 pitch (bytes a row)
 op record (20 bytes)
-    u8 kind, stride, shift (s_in * s_w / s_out = 2**-shift), reserved;
+    u8 kind, stride, shift (s_in * s_w / s_out = 2**-shift; 0: a multiplier for each channel), padding (how many of
+    the output's channels, the last, are only there to make a multiple of 16);
     u16 input, second input (0xFFFF: none), output, reserved; u32 weights, u32 bias (0: none)
+multipliers, behind the biases, for each output channel
+    u32 m, u32 e - 1: s_in * s_w / s_out = m * 2**-31 * 2**-e, 2**30 <= m < 2**31, e 1..24; applied as TFLite does:
+    sum * m * 2**-31 to nearest, halves up, then * 2**-e to nearest, halves away from zero
 weights, each blob 16-byte aligned, signed int8; biases int32
     conv1x1 [Cout / 16][Cin][16]; fc the same with Cin = height * width * channels;
     conv3x3 [Cout / 16][9][16]; dw3x3 [9][C]
@@ -78,7 +82,8 @@ class Tensor:
 
 class Op:
     def __init__(self, fields):
-        kind, self.stride, self.shift, _, self.input, self.second, self.output, _, self.weights, self.bias = fields
+        kind, self.stride, self.shift, self.padding = fields[:4]
+        self.input, self.second, self.output, _, self.weights, self.bias = fields[4:]
         if kind >= len(KINDS):
             raise PackError("the pack has an operator this runtime does not know")
         self.kind = KINDS[kind]
@@ -115,7 +120,7 @@ class Pack:
         for tensor in self.tensors:
             self._check_tensor(tensor)
         for op in self.ops:
-            self._check_op(op)
+            self._check_op(data, op)
 
     def _check_tensor(self, t) -> None:
         start = t.offset - t.above * t.pitch - t.left * t.channels
@@ -125,11 +130,11 @@ class Pack:
         _require(start >= 0 and end <= self.arena_bytes and start % ALIGN == 0)
         _require(t.channels == 1 or t.pitch % ALIGN == 0)
 
-    def _check_op(self, op) -> None:
+    def _check_op(self, data, op) -> None:
         """Everything by which a kernel addresses memory."""
         _require(op.input < len(self.tensors) and op.output < len(self.tensors))
         source, out = self.tensors[op.input], self.tensors[op.output]
-        _require(out.channels % 16 == 0 and op.stride in (1, 2))
+        _require(out.channels % 16 == 0 and op.stride in (1, 2) and op.padding < 16)
         if op.kind in ("add", "avgpool"):
             _require(source.channels == out.channels and source.zero_point == out.zero_point)
             if op.kind == "add":
@@ -138,10 +143,15 @@ class Pack:
             else:
                 _require(out.pixels() == 1)
             return
-        _require(2 <= op.shift <= 24)
+        _require(op.shift == 0 or 2 <= op.shift <= 24)
         taps = self._check_geometry(op, source, out)
         _require(op.weights % ALIGN == 0 and op.bias % ALIGN == 0 and min(op.weights, op.bias) >= self.weights_at)
-        _require(op.weights + taps * out.channels <= self.total and op.bias + 4 * out.channels <= self.total)
+        words = out.channels if op.shift else 3 * out.channels
+        _require(op.weights + taps * out.channels <= self.total and op.bias + 4 * words <= self.total)
+        if not op.shift:
+            for at in range(op.bias + 4 * out.channels, op.bias + 12 * out.channels, 8):
+                m, less = struct.unpack_from("<II", data, at)
+                _require(m >> 30 == 1 and less < 24)
 
     def _check_geometry(self, op, source, out) -> int:
         """Weights per output channel."""

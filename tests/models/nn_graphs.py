@@ -26,9 +26,11 @@ class GraphMaker:
         linear: bool = False,
         like: str | None = None,
         gain: float = 1.0,
+        scaled: bool = False,
     ) -> str:
         """Weights drawn so that outputs spread over the int8 range at gain 1; `like` names a tensor whose
-        scale to share.
+        scale to share; `scaled`: a weight scale for each channel (for a fully connected layer, one that is no
+        power of two).
         """
         height, width, channels = self.tensors[source].shape
         cout = channels if kind == "dw3x3" else cout
@@ -44,7 +46,11 @@ class GraphMaker:
         weights = self.rng.integers(-largest, largest + 1, weight_shape).astype(np.int8)
         bias = self.rng.integers(-(40 << shift), (40 << shift) + 1, cout).astype(np.int32)
         out_exponent = exponent(self.tensors[like].scale) if like else 4
-        w_scale = 2.0 ** -(shift + out_exponent - exponent(self.tensors[source].scale))
+        w_scale: float | np.ndarray = 2.0 ** -(shift + out_exponent - exponent(self.tensors[source].scale))
+        if scaled:
+            factors = self.rng.uniform(0.51, 1.9, 1 if kind == "fc" else cout)
+            factors[: len(factors) // 8] = 1  # powers of two among them
+            w_scale = np.broadcast_to((w_scale * factors).astype(np.float32), (cout,)).copy()
         return self._emit(
             Op(kind, [source], "", weights, bias, stride, not linear, w_scale),
             shape,
@@ -91,6 +97,64 @@ def mixed(seed: int) -> Graph:
     x = make.layer("dw3x3", x, stride=1, shift=int(shifts[2]), linear=seed % 3 == 0)
     flat = make.layer("fc", x, 48, shift=int(shifts[3]), linear=True)
     return make.finish(make.avgpool(x), head, flat)
+
+
+def narrow(seed: int) -> Graph:
+    """Channel counts that are no multiples of 16; heads of one, three and 17."""
+    make = GraphMaker(seed, *[(13, 12), (9, 11)][seed % 2])
+    x = make.layer("conv3x3", "input", 5 + 12 * seed, stride=1 + seed % 2, shift=4)
+    x = make.layer("dw3x3", x, stride=2 - seed % 2, shift=6)
+    body = make.layer("conv1x1", x, 33, shift=7)
+    body = make.layer("dw3x3", body, shift=5)
+    body = make.layer("conv1x1", body, 5 + 12 * seed, shift=8, like=x)
+    x = make.add(x, body)
+    score = make.layer("conv1x1", x, 1, linear=True, shift=6)
+    boxes = make.layer("dw3x3", make.layer("conv1x1", x, 3, shift=5), linear=True, shift=6)
+    flat = make.layer("fc", x, 17, linear=True, shift=9)
+    return make.finish(score, boxes, make.avgpool(x), flat)
+
+
+def scaled(seed: int) -> Graph:
+    """A multiplier for each channel in every operator that has weights, both strides, ReLU and linear, narrow and wide
+    shifts, biases beyond 20 bits.
+    """
+    make = GraphMaker(20 + seed, *[(13, 12), (12, 13)][seed % 2])
+    x = make.layer("conv3x3", "input", 32 - 5 * seed, stride=1 + seed % 2, shift=4, scaled=True)
+    x = make.layer("dw3x3", x, stride=2 - seed % 2, shift=13, scaled=True)
+    body = make.layer("conv1x1", x, 40, shift=7, scaled=True)
+    body = make.layer("dw3x3", body, shift=3, linear=True, scaled=True)
+    body = make.layer("conv1x1", body, 32 - 5 * seed, shift=14, like=x, scaled=True)
+    x = make.add(x, body)
+    head = make.layer("conv1x1", x, 19, linear=True, shift=2, gain=3, scaled=True)
+    return make.finish(head, make.layer("fc", x, 24, linear=True, shift=9, scaled=True), make.avgpool(x))
+
+
+def scaled_ties() -> Graph:
+    """Multipliers of exactly 2**-n given channel by channel, and tiny weights: halves of both signs all the time."""
+    make = GraphMaker(31, 10, 10)
+    x = make.layer("conv3x3", "input", 16, shift=3, linear=True)
+    x = make.layer("dw3x3", x, shift=3, linear=True)
+    x = make.layer("conv1x1", x, 32, shift=3, linear=True, gain=0.5)
+    for op in make.ops:
+        powers = 2.0 ** np.random.default_rng(7).integers(-1, 2, op.bias.size)
+        op.w_scale = (op.w_scale * powers).astype(np.float32)
+    return make.finish(x)
+
+
+def scaled_extremes() -> Graph:
+    """Everything at its limits: sums of 2**26, both kinds of saturation, multipliers from just below a half down."""
+    make = GraphMaker(32, 9, 9)
+    x = make.layer("conv3x3", "input", 17, shift=4, gain=99, scaled=True)
+    x = make.layer("dw3x3", x, shift=10, gain=99, linear=True, scaled=True)
+    x = make.layer("conv1x1", x, 48, shift=12, gain=99, scaled=True)
+    z = make.layer("conv1x1", x, 24, shift=20, gain=99, linear=True, scaled=True)
+    for op in make.ops:
+        op.weights[..., ::3] = 127
+        op.weights[..., 1::3] = -127
+        op.bias[::5] = 2**26
+        op.bias[1::5] = -(2**26)
+    make.ops[0].w_scale[:4] = np.float32(0.4999999 * 2.0**4)  # s_in / s_out is 2**-4
+    return make.finish(z, make.layer("fc", x, 16, shift=13, linear=True, gain=99, scaled=True))
 
 
 def ties() -> Graph:

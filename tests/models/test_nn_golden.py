@@ -12,7 +12,13 @@ from nn_panel import ROOT, first_difference, interpreters, reference, run_panel
 from models.pack import write_pack
 
 FOLDER = ROOT / "tests" / "golden" / "nn"
-GRAPHS = {"mixed": lambda: nn_graphs.mixed(0), "ties": nn_graphs.ties}
+GRAPHS = {
+    "mixed": lambda: nn_graphs.mixed(0),
+    "ties": nn_graphs.ties,
+    "narrow": lambda: nn_graphs.narrow(0),
+    "scaled": lambda: nn_graphs.scaled(0),
+    "scaled_ties": nn_graphs.scaled_ties,
+}
 IMAGES = 4
 
 

@@ -100,6 +100,37 @@ def test_the_model_id_follows_the_function_and_nothing_else() -> None:
     assert model_id(graph) != before
 
 
+def test_channels_that_are_only_there_to_make_sixteen_do_not_come_out() -> None:
+    graph = nn_graphs.narrow(0)
+    pack = Pack(write_pack(graph))
+    made = {op.output: op for op in pack.ops}
+    for name, index in zip(graph.outputs, pack.outputs, strict=True):
+        tensor = pack.tensors[index]
+        assert tensor.channels % 16 == 0
+        assert tensor.channels - made[index].padding == graph.tensors[name].shape[2]
+
+
+@pytest.mark.parametrize("scale", [0.51, 2.0**-30, 0.0, -0.1])
+def test_multipliers_of_a_half_and_more_or_next_to_nothing_are_refused(scale: float) -> None:
+    graph = nn_graphs.scaled(0)
+    op = graph.ops[0]
+    ratio = graph.tensors[op.output].scale / graph.tensors[op.inputs[0]].scale
+    op.w_scale[3] = np.float32(scale * ratio)
+    with pytest.raises(GraphError, match=r"multipliers|positive"):
+        write_pack(graph)
+
+
+def test_a_table_of_multipliers_that_no_kernel_could_use_is_refused() -> None:
+    good = write_pack(nn_graphs.scaled(0))
+    first = Pack(good).ops[0]
+    at = first.bias + 4 * 32
+    for offset, value in ((0, 1 << 29), (0, 1 << 31), (4, 24), (12, 0xFFFFFFFF)):
+        wild = bytearray(good)
+        struct.pack_into("<I", wild, at + offset, value)
+        with pytest.raises(PackError):
+            Pack(sealed(wild))
+
+
 def test_live_tensors_never_share_memory_unread() -> None:
     """In place where possible, and yet smaller than keeping all apart; that nothing is overwritten shows in
     test_nn_exact.

@@ -18,7 +18,7 @@ from tests.xtensa.sim.memory import Fault, Memory
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = ROOT / "firmware" / "nn" / "s3" / "routines.mpy"
 CALL_OVERHEAD = 1700  # instructions from MicroPython into a kernel and back (measured, shared/pie/README.md)
-_GENERAL = {"conv3x3": "window3x3", "dw3x3": "window3x3", "avgpool": "avgpool"}
+_PADDING, _TAPS = 19, 20  # of an operator's record
 
 
 @dataclass
@@ -76,6 +76,7 @@ class Network:
             (length, memory.place(f"output {i}", length, writable=True), record, self._table(record))
             for i, (length, record) in enumerate(tables["outputs"])
         ]
+        self._results = tables["results"]
 
     def operators(self) -> list[tuple[str, list[int]]]:
         """(kind, record) in order."""
@@ -96,13 +97,21 @@ class Network:
     def steps(self):
         """Runs operator by operator; yields its Step."""
         for kind, record, at, border in self._plan:
+            calls = 1
             if kind in ("add", "avgpool"):
                 done, instructions, cycles = self._call(kind, self._arena, at)
             else:
+                if kind == "scaled":
+                    kind = "scaled3x3" if record[_TAPS] == 9 else "scaled1x1"
                 done, instructions, cycles = self._call(kind, self._arena, self._pack, at)
+                if not done:
+                    calls = 2
+                    kind += " (scaled)"
+                    done, more, longer = self._call("scaled3x3", self._arena, self._pack, at)
+                    instructions, cycles = instructions + more, cycles + longer
             if not done:
                 self._run_general(kind, record)
-            yield self._fill(kind if done else f"{kind} (general)", border, 1, instructions, cycles)
+            yield self._fill(kind, border, calls, instructions, cycles)
 
     def export(self) -> Step:
         total = Step("store", 0, 0, 0)
@@ -112,13 +121,16 @@ class Network:
         return total
 
     def outputs(self) -> list[bytes]:
-        return [self._memory.read(to, length) for length, to, _, _ in self._outputs]
+        whole = b"".join(self._memory.read(to, length) for length, to, _, _ in self._outputs)
+        ends = [sum(self._results[: i + 1]) for i in range(len(self._results))]
+        return [whole[end - length : end] for end, length in zip(ends, self._results, strict=True)]
 
     def result(self, i: int) -> bytes:
         """Operator i's tensor, right after its step."""
         record = self._plan[i][1]
-        start, pitch, rows, row = record[2], record[3], record[4], record[5] * record[7]
-        return b"".join(self._memory.read(self._arena + start + y * pitch, row) for y in range(rows))
+        start, pitch, rows, columns, channels = record[2], record[3], record[4], record[5], record[7]
+        places = [start + y * pitch + x * channels for y in range(rows) for x in range(columns)]
+        return b"".join(self._memory.read(self._arena + at, channels - record[_PADDING]) for at in places)
 
     def _fill(self, kind: str, border: int | None, calls: int, instructions: int, cycles: int) -> Step:
         if border is None:
@@ -127,12 +139,12 @@ class Network:
         return Step(kind, calls + 1, instructions + more, cycles + longer)
 
     def _run_general(self, kind: str, record: list[int]) -> None:
-        if kind not in _GENERAL:
+        if kind != "avgpool":
             raise Fault(f"{kind} did nothing")
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder, name) for name in ("arena", "pack", "record")]
             paths[0].write_bytes(self._memory.read(self._arena, self._arena_bytes))
             paths[1].write_bytes(self.pack_bytes)
             paths[2].write_bytes(array("i", record).tobytes())
-            run_micropython("panel_general.py", _GENERAL[kind], *map(str, paths))
+            run_micropython("panel_general.py", kind, *map(str, paths))
             self._memory.write(self._arena, paths[0].read_bytes())

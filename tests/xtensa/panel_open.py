@@ -8,11 +8,11 @@ import sys
 from firmware.nn.model import Model
 from firmware.nn.s3 import Kernels
 
-_NAMES = ("conv1x1", "conv3x3", "dw3x3", "add", "avgpool")
+_NAMES = ("conv1x1", "conv3x3", "dw3x3", "scaled", "add", "avgpool")
 
 
 class _Machine:
-    conv1x1 = conv3x3 = dw3x3 = add = avgpool = load = store = fill = clear = None
+    conv1x1 = conv3x3 = dw3x3 = scaled1x1 = scaled3x3 = add = avgpool = load = store = fill = clear = None
 
 
 def main(pack: str, out: str) -> None:
@@ -32,7 +32,8 @@ def main(pack: str, out: str) -> None:
                 "input": list(model._input_record),
                 "input_border": None if model._input_border is None else list(model._input_border),
                 "plan": plan,
-                "outputs": [(len(out), list(record)) for out, record in model._exports],
+                "outputs": [(len(part), list(record)) for part, record in model._exports],
+                "results": [len(out) for out in model.outputs],
             },
             file,
         )

@@ -19,6 +19,8 @@ from nn_panel import interpreters, run_panel
 GOLDEN = ROOT / "tests" / "golden" / "nn"
 GRAPHS = {f"mixed{seed}": nn_graphs.mixed(seed) for seed in range(6)}
 GRAPHS |= {"ties": nn_graphs.ties(), "saturating": nn_graphs.saturating()}
+GRAPHS |= {"narrow1": nn_graphs.narrow(1)}
+GRAPHS |= {"scaled1": nn_graphs.scaled(1), "scaled_extremes": nn_graphs.scaled_extremes()}
 _MARK = 0x40000000
 
 
@@ -42,13 +44,14 @@ def compare(pack: bytes, pixels: np.ndarray, expected: bytes) -> list[Step]:
     return steps
 
 
-@pytest.mark.parametrize("name", ["mixed", "ties"])
+@pytest.mark.parametrize("name", ["mixed", "ties", "narrow", "scaled", "scaled_ties"])
 def test_golden_vectors(name: str) -> None:
     """Recorded from TFLite's reference kernels."""
     pack, pixels, expected = ((GOLDEN / f"{name}.{kind}").read_bytes() for kind in ("pack", "images", "results"))
     tables = Pack(pack)
     image = tables.tensors[tables.input]
-    compare(pack, np.frombuffer(pixels, np.uint8).reshape(-1, image.height, image.width), expected)
+    steps = compare(pack, np.frombuffer(pixels, np.uint8).reshape(-1, image.height, image.width), expected)
+    assert name != "scaled" or {"scaled1x1", "scaled3x3"} <= {step.kind for step in steps}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -58,7 +61,7 @@ def test_random_networks(name: str, tmp_path: Path) -> None:
     expected = run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper")
     steps = compare(pack, pixels, expected)
     if name == "saturating":
-        assert "dw3x3 (general)" in [step.kind for step in steps]
+        assert "dw3x3 (scaled)" in [step.kind for step in steps]
 
 
 @pytest.mark.parametrize(("name", "limit"), [("detector", 3_000_000), ("embedder", 12_000_000)])
@@ -72,11 +75,11 @@ def test_shipped_networks(name: str, limit: int, tmp_path: Path) -> None:
     smooth = 230 * np.exp(-2 * (x * x + y * y)) + 12 * np.sin(9 * x) * np.cos(7 * y) + 12
     pixels = np.stack([noise, np.clip(smooth, 0, 255)]).astype(np.uint8)
     steps = compare(pack, pixels, run_panel(micropython(), pack, pixels, tmp_path, "kernels_viper"))
-    assert not [step.kind for step in steps if "general" in step.kind]
+    assert not [step.kind for step in steps if "scaled" in step.kind]
     assert sum(step.total for step in steps) <= len(pixels) * limit // 2
 
 
-@pytest.mark.parametrize("name", ["detector", "embedder", "mixed", "saturating"])
+@pytest.mark.parametrize("name", ["detector", "embedder", "mixed", "saturating", "scaled1"])
 def test_weights_are_prepared_alike_where_words_have_32_bits(name: str, tmp_path: Path) -> None:
     narrow = interpreters()[1:]
     if not narrow:

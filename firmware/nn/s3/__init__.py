@@ -7,8 +7,11 @@ weights, whether that is enough.
 
 from uctypes import addressof
 
+from firmware.base.compat import const
 from firmware.nn.s3 import general
 from firmware.nn.s3.prepare import prepare
+
+_TAPS = const(20)  # of an operator's record
 
 
 class Kernels:
@@ -22,11 +25,15 @@ class Kernels:
 
         def conv3x3(arena, pack, _, record):
             if not machine.conv3x3(addressof(arena), addressof(pack), addressof(record)):
-                general.window3x3(arena, pack, 0, record)
+                machine.scaled3x3(addressof(arena), addressof(pack), addressof(record))
 
         def dw3x3(arena, pack, _, record):
             if not machine.dw3x3(addressof(arena), addressof(pack), addressof(record)):
-                general.window3x3(arena, pack, 0, record)
+                machine.scaled3x3(addressof(arena), addressof(pack), addressof(record))
+
+        def scaled(arena, pack, _, record):
+            routine = machine.scaled3x3 if record[_TAPS] == 9 else machine.scaled1x1
+            routine(addressof(arena), addressof(pack), addressof(record))
 
         def add(arena, pack, _, record):
             machine.add(addressof(arena), addressof(record))
@@ -49,5 +56,5 @@ class Kernels:
 
         self.prepare = prepare
         self.conv1x1, self.conv3x3, self.dw3x3 = conv1x1, conv3x3, dw3x3
-        self.add, self.avgpool = add, avgpool
+        self.scaled, self.add, self.avgpool = scaled, add, avgpool
         self.load, self.store, self.fill, self.clear = load, store, fill, clear

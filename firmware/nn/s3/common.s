@@ -20,11 +20,12 @@
 .equ IN_ROWS, 60
 .equ IN_COLS, 64
 .equ ZERO, 68
+.equ SCALES, 72
 
 # 64 bytes of bias for 16 channels, as firmware/nn/s3/prepare.py writes them. For QACC:
 #    0  16 bytes and 16..19: lanes 0 to 7, 20 bits each      32  16 bytes and 48..51: lanes 8 to 15
 #   24  bytes 1, h1, h2 with h1 * h2 = 2**(shift - 1)        60  the mark that this is for QACC
-# For ACCX: 16 words.
+# For ACCX and for the scaled routines: 16 words.
 .equ MARK_AT, 60
 .equ MARK, 1
 .equ TIES_AT, 24
@@ -70,4 +71,73 @@
     ee.vldbc.8.ip q7, \scratch, 1
     ee.vmulas.s8.qacc q6, q7
     ee.srcmb.s8.qacc q6, \shift, 0
+.endm
+
+# QACC's 16 lanes as words to \at, an address aligned to 4.
+.macro spill_lanes at, x, y
+    spill_half l, 0, \at, \x, \y
+    spill_half h, 32, \at, \x, \y
+.endm
+.macro spill_half half, to, at, x, y
+    rur.qacc_\half_0 \x
+    slli \y, \x, 12
+    spill \y, \at, (\to)
+    rur.qacc_\half_1 \y
+    ssai 20
+    src \x, \y, \x
+    slli \x, \x, 12
+    spill \x, \at, (\to + 4)
+    slli \x, \y, 4
+    spill \x, \at, (\to + 8)
+    rur.qacc_\half_2 \x
+    ssai 28
+    src \y, \x, \y
+    slli \y, \y, 12
+    spill \y, \at, (\to + 12)
+    rur.qacc_\half_3 \y
+    ssai 16
+    src \x, \y, \x
+    slli \x, \x, 12
+    spill \x, \at, (\to + 16)
+    slli \x, \y, 8
+    spill \x, \at, (\to + 20)
+    rur.qacc_\half_4 \x
+    ssai 24
+    src \y, \x, \y
+    slli \y, \y, 12
+    spill \y, \at, (\to + 24)
+    spill \x, \at, (\to + 28)
+.endm
+# The lane in the top 20 bits of \x.
+.macro spill x, at, to
+    srai \x, \x, 12
+    s32i \x, \at, \to
+.endm
+
+# \to = an output's zero point: 0 for a linear output, -128 after a ReLU.
+.macro zero_point to
+    l32i \to, a4, LINEAR
+    addi \to, \to, -1
+    slli \to, \to, 7
+.endm
+
+# \sum times its multiplier at \table, the zero point added, saturated: TFLite's double rounding. The table's words are
+# m and e - 1: first sum * m / 2**31 to nearest, halves up; then / 2**e to nearest, halves away from zero.
+.macro scale sum, table, zero, x, y
+    l32i \x, \table, 0
+    ssai 30
+    mulsh \y, \sum, \x
+    mull \x, \sum, \x
+    src \sum, \y, \x
+    l32i \x, \table, 4
+    addi.n \sum, \sum, 1
+    srai \sum, \sum, 1
+    ssr \x
+    srai \y, \sum, 31
+    add.n \sum, \sum, \y
+    sra \sum, \sum
+    addi.n \sum, \sum, 1
+    srai \sum, \sum, 1
+    add.n \sum, \sum, \zero
+    clamps \sum, \sum, 7
 .endm

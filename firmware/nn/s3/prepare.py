@@ -7,7 +7,8 @@ takes it out of range. For a ReLU it also does when a lane that saturates can no
 output's own saturation hides: from there on the true sum and the lane lie on the same side of it.
 
 Biases afterwards, 64 bytes for 16 channels (firmware/nn/s3/common.s): QACC's lanes and a mark, or 16 words for ACCX
-(conv1x1 and fc: that block's weights are transposed then) or for the general kernels (3x3: the whole operator).
+(conv1x1 and fc: that block's weights are transposed then) or for scaled3x3 (3x3: the whole operator). Where each
+channel has a multiplier (shift 0), all blocks have words, without rounding constants.
 """
 
 import struct
@@ -20,7 +21,6 @@ from firmware.base.compat import const
 _LANE_MAX = const(524287)
 _SHIFT_MAX = const(12)  # beyond it, 128 << shift alone fills a lane
 _MARK = const(0x40000000)  # no word of a bias: those lie within 2**28
-LIFT = const(0x20000000)  # general kernels: keeps words positive, whose sign a 64-bit build loses
 
 
 def prepare(pack, weights, bias, taps, cout, group, zero, shift, linear):
@@ -29,12 +29,12 @@ def prepare(pack, weights, bias, taps, cout, group, zero, shift, linear):
     if group > 16:
         _by_block(pack, weights, cout, scratch)
     sums = array("i", (0, 0, 0))
-    unit = 0 if linear else (1 << (shift - 1)) + 1
+    unit = 0 if linear or not shift else (1 << (shift - 1)) + 1
     fits = []
     for block in range(cout // 16):
         words = list(struct.unpack_from("<16i", pack, bias + 64 * block))
         start = weights + 16 * taps * block
-        fit = shift <= _SHIFT_MAX
+        fit = 0 < shift <= _SHIFT_MAX
         for lane in range(16):
             _totals(pack, start + lane, taps, sums)
             words[lane] -= (zero - 128) * sums[0]
@@ -51,7 +51,7 @@ def prepare(pack, weights, bias, taps, cout, group, zero, shift, linear):
             offset = 0 if linear else unit - (128 << shift)
             _write_lanes(pack, at, [word + offset for word in words], shift)
         elif is_window:
-            struct.pack_into("<16i", pack, at, *[word + LIFT for word in words])
+            continue
         else:
             struct.pack_into("<16i", pack, at, *[word + unit for word in words])
             _transpose(pack, weights + 16 * taps * block, taps, scratch)

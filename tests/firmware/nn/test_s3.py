@@ -9,7 +9,7 @@ import uctypes
 
 from firmware.biometrics.match import Gallery
 from firmware.nn import kernels
-from firmware.nn.s3 import Kernels, general
+from firmware.nn.s3 import Kernels
 from firmware.nn.s3.match import Matcher
 from firmware.nn.s3.prepare import prepare
 
@@ -108,19 +108,35 @@ def test_calls_allocate_nothing():
         micropython.heap_unlock()
 
 
-def test_a_window_that_fits_nowhere_is_computed_in_general():
-    """All weights and inputs at their limits: the sums leave 20 bits, the results are exact."""
+def test_a_window_that_fits_nowhere_goes_to_the_scaled_routine():
+    """All weights and inputs at their limits: the sums leave 20 bits."""
     weights, bias = 0, 144
     pack = bytearray(144 + 64)
     for i in range(144):
         pack[i] = 127 if i % 16 % 2 else 129
     prepare(pack, weights, bias, 9, 16, 16, 0, 13, 0)
     assert pack[bias + 63] >> 6 == 0
-    arena = bytearray([127] * 144 + [0] * 16)
-    record = array("i", [0, 48, 144, 16, 1, 1, 16, 16, weights, bias, 13, 0, 0, 0, 1, 3, 3, 0])
-    general.window3x3(arena, pack, 0, record)
-    expected = [-128 if lane % 2 == 0 else ((9 * 127 * 255 + 4097) >> 13) - 128 for lane in range(16)]
-    assert [(b ^ 128) - 128 for b in arena[144:]] == expected
+    machine = Machine()
+    called = []
+    machine.fits = 0
+    machine.scaled3x3 = lambda *arguments: called.append(arguments)
+    kernel_set = Kernels(machine)
+    arena, record = bytearray(160), array("i", [0] * 21)
+    kernel_set.dw3x3(arena, pack, 0, record)
+    kernel_set.conv3x3(arena, pack, 0, record)
+    assert called == [(uctypes.addressof(arena), uctypes.addressof(pack), uctypes.addressof(record))] * 2
+
+
+def test_scaled_operators_go_where_their_windows_belong():
+    machine = Machine()
+    called = []
+    machine.scaled1x1 = lambda *_: called.append(1)
+    machine.scaled3x3 = lambda *_: called.append(3)
+    kernel_set = Kernels(machine)
+    arena, record = bytearray(64), array("i", [0] * 21)
+    for record[20] in (9, 16):
+        kernel_set.scaled(arena, arena, 0, record)
+    assert called == [3, 1]
 
 
 class Scanner:
