@@ -15,7 +15,7 @@ from typing import Any
 
 from host_tools import ledger
 from host_tools.errors import RegistryBroken, Usage
-from host_tools.site import Site, deadlines, history, tombstones
+from host_tools.site import Site, deadlines, history, safe, tombstones
 from host_tools.site.database import Connection
 from host_tools.site.place import Place
 from host_tools.site.registry import Registry
@@ -84,9 +84,12 @@ def restore(file: Path, named: Place | Path | str | None) -> Restored:
         with Site(Registry(staged)) as restored:  # checked, and brought up to this version's schema
             target = _target(place)
             try:
+                safe.prepare_together(restored.registry, target)
                 with target.transaction() as running:
                     _check_same(restored, running, file)
+                    safe.bring_together(restored.registry, target)
                     buried = _take_over(restored, running, place.beside(restored.site_id))
+                    safe.seal_all(restored.registry)
                     target.take_from(restored.registry)
             finally:
                 target.close()

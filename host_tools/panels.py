@@ -17,11 +17,13 @@ from host_tools.link.carrier import SerialCarrier
 from host_tools.link.client import PanelClient, connect
 from host_tools.site import Panel, PanelRecord, Site
 from host_tools.site.panel import OpenCarrier
+from host_tools.site.safe import link_secret
 
 
 def provision(site: Site, port: str, name: str, open_carrier: OpenCarrier = SerialCarrier) -> Panel:
     """Takes a fresh panel into the site and pins its device key; finishes one that was cut short."""
     record = _unfinished(site, name)
+    site.safe.prepare()  # a panel takes its keys once only: nothing may go wrong with keeping ours
     client, hello = connect(open_carrier(port))
     try:
         if hello["provisioned"]:
@@ -120,12 +122,13 @@ def _exchange_keys(
         raise IdentityChanged("The panel's answer is not signed by its own key. Is someone in between?") from error
     link_key = handshake.link_key(shared, host_pub, panel_pub, device_pub)
     with site.registry.transaction() as db:
+        kept_key = site.safe.seal(link_secret(panel_id, link_key))
         if unfinished:
             db.execute("DELETE FROM panels WHERE panel_id = ?", (unfinished.panel_id,))
         db.execute(
             "INSERT INTO panels (panel_id, name, device_pub, link_key, port, state, added) "
             "VALUES (?, ?, ?, ?, ?, 'pending', ?)",
-            (panel_id, name, device_pub, link_key, os.fspath(port), site.now()),
+            (panel_id, name, device_pub, kept_key, os.fspath(port), site.now()),
         )
     for record in site.panel_records():
         if record.panel_id == panel_id:

@@ -28,9 +28,10 @@ from host_tools.cli import (
     site,
     status,
 )
-from host_tools.cli.common import Json, Stdout, talk
+from host_tools.cli.common import Json, Stdout, secret, talk
 from host_tools.cli.help import Menu
 from host_tools.errors import HostError, Usage, from_code
+from host_tools.site.safe import Safe
 
 app = Menu(
     """A face door that never insists on your face.
@@ -102,6 +103,7 @@ def demo(
 
 def main() -> None:
     Stdout.documents = 0
+    Safe.ask = secret if sys.stdin.isatty() else None
     try:
         sys.exit(app(standalone_mode=False, prog_name="menshen"))
     except _UsageError as error:

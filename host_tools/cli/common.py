@@ -144,3 +144,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, dict)):
         return json_.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def secret(what: str, again: bool = False) -> str:
+    """Typed unseen on a terminal; elsewhere a line of stdin."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, confirmation_prompt=again, err=True))
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise Usage(f"{what}: nothing was given on stdin. Nothing was changed.")
+    return line

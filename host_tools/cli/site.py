@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,16 @@ import typer
 
 from host_tools import approval, chains, impact
 from host_tools import backup as backups
-from host_tools.cli.common import DryRun, Json, SiteFile, Yes, confirm, listing, result, talk, waiting
+from host_tools.cli import registry
+from host_tools.cli.common import DryRun, Json, SiteFile, Yes, confirm, listing, result, secret, talk, waiting
 from host_tools.cli.help import Menu
-from host_tools.errors import Usage
 from host_tools.site import Site
 from host_tools.site.place import Place
 
-app = Menu("Backup, restore, approvers and retention.")
+app = Menu(invoke_without_command=True, no_args_is_help=False)
+app.callback()(registry.show)
+for _command in (registry.lock, registry.unlock, registry.check):
+    app.command()(_command)
 
 
 @app.command()
@@ -27,9 +29,11 @@ def backup(
 ) -> None:
     """Copy the registry while it is in use.
 
+    A backup is a file, wherever the registry is.
+
     Changes: the file FILE, which must not exist. It holds what the registry holds: keep it as safe.
     JSON: {file}
-    Exit codes: 2, 10
+    Exit codes: 2, 10, 24
     See also: menshen site restore
 
     Examples:
@@ -37,7 +41,8 @@ def backup(
     """
     with Site.open(site) as opened:
         backups.backup(opened, file)
-    result(json, {"file": str(file)}, f"Saved as {file}. Keep it as you keep the registry: the site's keys are in it.")
+        keys = "sealed in it" if opened.safe.protection() else "in it, open to whoever reads it"
+    result(json, {"file": str(file)}, f"Saved as {file}. Keep it as you keep the registry: the site's keys are {keys}.")
 
 
 @app.command()
@@ -50,12 +55,13 @@ def restore(
 ) -> None:
     """Put a backup in the registry's place.
 
-    Who was deleted since stays deleted, here and on the panels, which are told so.
+    Who was deleted since stays deleted, here and on the panels, which are told so. With --site a backup moves the site
+    to another place: from a file to PostgreSQL, or back.
 
     Changes: everything in the registry. What it knows that came after the backup stays, if it can still be read.
     JSON: {buried, unreached[]}
-    Exit codes: 2, 10
-    See also: menshen site backup, menshen log verify
+    Exit codes: 2, 10, 24, 26
+    See also: menshen site backup, menshen site check
 
     Examples:
       $ menshen site restore monday.db --dry-run
@@ -174,13 +180,3 @@ def approved(
         return approval.by_two(site, [(name, secret(f"Passphrase of {name}")) for name in names])
     confirm(what, word, yes, dry_run, json)
     return approval.by_site_key(site, secret("Site key"))
-
-
-def secret(what: str, again: bool = False) -> str:
-    """Typed unseen on a terminal; elsewhere a line of stdin."""
-    if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True, confirmation_prompt=again, err=True))
-    line = sys.stdin.readline().strip()
-    if not line:
-        raise Usage(f"{what}: nothing was given on stdin. Nothing was changed.")
-    return line

@@ -242,7 +242,7 @@ class Postgres(Database):
         return db
 
     def _no_connection(self, error: psycopg.Error) -> HostError:
-        text = " ".join(str(error).split()).removeprefix("connection failed: ")
+        text = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
         state = error.sqlstate or ""
         if state.startswith("28") or "authentication failed" in text or "no password supplied" in text:
             return RegistryUnreachable(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from host_tools.site.database import Row
@@ -11,17 +12,25 @@ from host_tools.site.database import Row
 
 @dataclass(frozen=True)
 class PanelRecord:
+    """`kept_key`: the link key as the registry keeps it; `link_key` opens it, which may need the site's passphrase."""
+
     panel_id: bytes
     name: str
     device_pub: bytes
-    link_key: bytes
     port: str
     state: str
     added: int
+    kept_key: bytes = field(repr=False)
+    opens: Callable[[PanelRecord], bytes] = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, row: Row) -> PanelRecord:
-        return cls(*(row[name] for name in cls.__dataclass_fields__))
+    def of(cls, row: Row, opens: Callable[[PanelRecord], bytes]) -> PanelRecord:
+        names = ("panel_id", "name", "device_pub", "port", "state", "added")
+        return cls(**{name: row[name] for name in names}, kept_key=row["link_key"], opens=opens)
+
+    @property
+    def link_key(self) -> bytes:
+        return self.opens(self)
 
     def public(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """The site registry: opened, created or brought up to date; read and changed in transactions.
 
 It is a SQLite file, or a PostgreSQL database for those who outgrow one; everything else knows no difference. No photo,
-template or PIN is ever in it. Link keys and the card key are: see README.md beside this file.
+template or PIN is ever in it. Link keys and the card key are: see safe.py.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ class Registry:
                 order = "ORDER BY rowid" if table in LISTED else ""
                 self._db.fill(table, names, other.rows(f"SELECT {', '.join(names)} FROM {table} {order}"))
 
+    def forget(self) -> None:
+        """Erases what was overwritten from the disk too, as far as the database can."""
+        with self._told():
+            self._db.forget()
+
     def _prepare(self) -> None:
         version = self._db.version()  # before anything that writes: another program's data stay as they are
         if version > len(MIGRATIONS):
@@ -125,7 +130,10 @@ class Registry:
             for step in MIGRATIONS[version:]:
                 self._db.migrate(step)
             if version == 0:
-                db.execute("INSERT INTO site VALUES (1, ?, ?, ?)", (os.urandom(8), os.urandom(16), int(time.time())))
+                db.execute(
+                    "INSERT INTO site (id, site_id, card_key, created) VALUES (1, ?, ?, ?)",
+                    (os.urandom(8), os.urandom(16), int(time.time())),
+                )
             self._db.set_version(len(MIGRATIONS))
 
     @contextmanager

@@ -185,6 +185,26 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE panels ADD COLUMN firmware TEXT NOT NULL DEFAULT '';
     ALTER TABLE panels ADD COLUMN board TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE protection (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        how TEXT NOT NULL CHECK (how IN ('passphrase', 'keyring')),
+        key_id BLOB NOT NULL CHECK (length(key_id) = 8),
+        salt BLOB NOT NULL,
+        cost INTEGER NOT NULL,
+        wrapped BLOB NOT NULL
+    ) STRICT;
+    ALTER TABLE site ADD COLUMN kept BLOB NOT NULL DEFAULT x'00000000000000000000000000000000'
+        CHECK (length(kept) IN (16, 44));
+    UPDATE site SET kept = card_key;
+    ALTER TABLE site DROP COLUMN card_key;
+    ALTER TABLE site RENAME COLUMN kept TO card_key;
+    ALTER TABLE panels ADD COLUMN kept BLOB NOT NULL
+        DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000' CHECK (length(kept) IN (32, 60));
+    UPDATE panels SET kept = link_key;
+    ALTER TABLE panels DROP COLUMN link_key;
+    ALTER TABLE panels RENAME COLUMN kept TO link_key;
+    """,
 )
 
 # Parents before children.

@@ -11,7 +11,7 @@ from typing import Any
 
 from host_tools.errors import NoPanel, Usage
 from host_tools.link.carrier import SerialCarrier
-from host_tools.site import history, tombstones
+from host_tools.site import history, safe, tombstones
 from host_tools.site.database import Connection
 from host_tools.site.panel import OpenCarrier, Panel
 from host_tools.site.place import Place
@@ -26,6 +26,7 @@ class Site:
 
     def __init__(self, registry: Registry, open_carrier: OpenCarrier = SerialCarrier) -> None:
         self.registry = registry
+        self.safe = safe.Safe(registry)
         self._open_carrier = open_carrier
         self._panels: dict[bytes, Panel] = {}
         # What to do first at each new contact with a panel, such as deletions that wait for it.
@@ -71,9 +72,9 @@ class Site:
     @property
     def card_key(self) -> bytes:
         """The master key from which every card's own key follows."""
-        row = self.registry.row("SELECT card_key FROM site")
+        row = self.registry.row("SELECT site_id, card_key FROM site")
         assert row is not None
-        return bytes(row["card_key"])
+        return self.safe.open(safe.card_secret(row["site_id"], row["card_key"]))
 
     @property
     def actor(self) -> str:
@@ -122,7 +123,7 @@ class Site:
 
     def panel_records(self, retired: bool = False) -> list[PanelRecord]:
         rows = self.registry.rows("SELECT * FROM panels ORDER BY added, rowid")
-        return [PanelRecord.of(row) for row in rows if retired or row["state"] != "retired"]
+        return [PanelRecord.of(row, self._link_key) for row in rows if retired or row["state"] != "retired"]
 
     def panel_record(self, panel_id: bytes) -> PanelRecord:
         """Retired ones too: what they signed still counts."""
@@ -194,6 +195,9 @@ class Site:
     def receipts(self) -> list[Receipt]:
         query = "SELECT panel_id, handle, receipt, collected FROM receipts ORDER BY rowid"
         return [Receipt(*row) for row in self.registry.rows(query)]
+
+    def _link_key(self, record: PanelRecord) -> bytes:
+        return self.safe.open(safe.link_secret(record.panel_id, record.kept_key))
 
     def _next_counter(self, panel_id: bytes, at_least: int) -> int:
         """Durable before it is used: no two hosts, and no host after a crash, use a counter twice."""
