@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from host_tools import ledger
-from host_tools.errors import Usage
+from host_tools.errors import RegistryConflict, Usage
 from host_tools.site import Panel, Resident, Site, deadlines
 from host_tools.site.database import Connection
 from host_tools.site.sending import sending
@@ -57,12 +57,15 @@ def change(
     """Other rights, on every panel that knows the resident; credentials and consent stay as they are.
 
     Until a panel has taken them over its placement is "pending"; the same again, or no change at all, finishes it.
+    RegistryConflict: somebody else has changed the resident since `resident` was read.
     """
     wanted = {"doors": doors, "valid_from": valid_from, "valid_until": valid_until, "under_14": under_14}
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     changed = replace(resident, **given)
     if given:
         with site.registry.transaction() as db:
+            if site.resident(resident.handle.hex(), removed=True) != resident:
+                raise RegistryConflict(f"Somebody else has changed {resident.name} meanwhile. Look, and say it again.")
             db.execute(
                 "UPDATE residents SET doors = ?, valid_from = ?, valid_until = ?, under_14 = ? WHERE handle = ?",
                 (changed.doors, changed.valid_from, changed.valid_until, int(changed.under_14), changed.handle),
@@ -73,11 +76,24 @@ def change(
     placed = placements(site, changed)
     for record in site.panel_records():
         if placed.get(record.name) == "pending":
-            panel = site.link(record)
-            _put(panel, changed)
-            _set_placement(site, panel, changed.handle, "active")
+            _bring(site, site.link(record), changed)
     site.note("resident_changed", changed.handle, **given)
     return changed
+
+
+def _bring(site: Site, panel: Panel, resident: Resident) -> None:
+    """Until the panel has what the registry has: somebody else's later change may have reached it before this one."""
+    while True:
+        _put(panel, resident)
+        with site.registry.transaction() as db:
+            now = site.resident(resident.handle.hex(), removed=True)
+            if now == resident or now.state == "removed":
+                db.execute(
+                    "UPDATE placements SET state = 'active' WHERE handle = ? AND panel_id = ? AND state = 'pending'",
+                    (resident.handle, panel.panel_id),
+                )
+                return
+        resident = now
 
 
 def move_out(site: Site, resident: Resident, reference: str = "", days: int | None = None) -> list[ledger.Outcome]:

@@ -43,9 +43,10 @@ def write(
     until_hour = -(-begin // _HOUR_S) + hours
     if begin < now - _HOUR_S or until_hour - now // _HOUR_S > visitor.MOST_AHEAD_HOURS:
         raise Usage("A visitor's code starts now or later, and ends within 29 days.")
-    code = _unused(site, panel, flat, until_hour, visitor.HOURS.index(hours), visitor.USES.index(uses))
-    visit = visitor.read(_key(panel), flat, code.encode(), now)
-    with site.registry.transaction() as db:
+    key = _key(panel)
+    with site.registry.transaction() as db:  # of two who write codes at once, each gets another
+        code = _unused(site, panel, flat, until_hour, visitor.HOURS.index(hours), visitor.USES.index(uses))
+        visit = visitor.read(key, flat, code.encode(), now)
         db.execute(
             "INSERT INTO visitors (flat, panel_id, number, until, uses, made, state) "
             "VALUES (?, ?, ?, ?, ?, ?, 'active')",

@@ -65,21 +65,27 @@ def open_(
     site: Site, handle: bytes, panel_id: bytes, cause: str, reference: str = "", days: int | None = None
 ) -> Deadline:
     """Starts the clock, or finds the one that runs for the same cause. The deletion is buried at once."""
-    for deadline in of(site, handle, panel_id):
-        if deadline.state == "pending" and (deadline.cause, deadline.reference) == (cause, reference):
-            return deadline
+    if running := _running(site, handle, panel_id, cause, reference):
+        return running
     now = site.now()
     due = now + (days_for(site, cause) if days is None else days) * DAY_S
     buried = ["face", "consent"] if cause in _ENDS_CONSENT else ["face"]
     site.bury(*(Tombstone(what, handle, panel_id, now, 0, cause) for what in buried))
     with site.registry.transaction() as db:
-        row_id = db.execute(
+        if running := _running(site, handle, panel_id, cause, reference):  # somebody else's, begun just now
+            return running
+        row = db.execute(
             "INSERT INTO deadlines (handle, panel_id, cause, reference, opened, due, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'pending') RETURNING id",
+            "VALUES (?, ?, ?, ?, ?, ?, 'pending') RETURNING *",
             (handle, panel_id, cause, reference, now, due),
-        ).fetchone()["id"]
+        ).fetchone()
     site.note("deletion_owed", handle, panel_id, cause=cause, due=due)
-    return next(deadline for deadline in of(site, handle, panel_id) if deadline.id == row_id)
+    return Deadline.of(row)
+
+
+def _running(site: Site, handle: bytes, panel_id: bytes, cause: str, reference: str) -> Deadline | None:
+    same = [row for row in pending(site, handle, panel_id) if (row.cause, row.reference) == (cause, reference)]
+    return same[0] if same else None
 
 
 def confirm(site: Site, handle: bytes, panel_id: bytes, proof: str, receipt: bytes | None, sequence: int) -> None:
