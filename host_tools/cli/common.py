@@ -77,6 +77,8 @@ def listing(json: bool, items: Sequence[dict[str, Any]], columns: Sequence[str])
     """A table on a terminal, tab-separated lines elsewhere; JSON holds every field, not only `columns`."""
     if json:
         Stdout.document(list(items))
+    elif not items:
+        talk("None.")
     elif sys.stdout.isatty():
         table = Table(*columns)
         for item in items:
@@ -141,8 +143,10 @@ def when(seconds: int) -> str:
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    if isinstance(value, (list, dict)):
-        return json_.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(inner)}" for name, inner in value.items())
     return str(value)
 
 

@@ -76,7 +76,7 @@ def _row(panel: PanelNow) -> dict[str, Any]:
     return {
         "panel": panel.name,
         "firmware": panel.firmware,
-        "last seen": when(panel.last_seen),
+        "last seen": when(panel.last_seen)[:16],
         "residents": panel.residents,
         "faces": room,
         "pending": panel.pending + panel.lost_cards_pending,

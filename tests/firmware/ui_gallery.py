@@ -81,7 +81,7 @@ def every_screen(screens: Screens, frame) -> list:
         ("consent_recorded", screens.consent_recorded),
         ("consent_declined", screens.consent_declined),
         ("consent_unanswered", screens.consent_unanswered),
-        ("enrolling", lambda: screens.enrolling(frame, 2, 5, FACE, "look straight")),
+        ("enrolling", lambda: screens.enrolling(frame, 2, 4, FACE, "look straight")),
         ("face_deleted", screens.face_deleted),
         ("delete_face_who", screens.delete_face_who),
         ("delete_face_confirm", screens.delete_face_confirm),

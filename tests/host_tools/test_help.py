@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import shlex
 import tempfile
 import threading
@@ -85,6 +86,26 @@ def test_the_overview_names_every_exit_code() -> None:
         told = " ".join(run(patch, "--help").out.split())
     for code, meaning in EXIT_CODES.items():
         assert f" {code} {meaning}" in told
+
+
+def test_every_command_in_the_pages_is_one_that_exists() -> None:
+    """As they stand in the pages, `$ menshen ...` and `menshen ...`, every command and option is understood."""
+    found = 0
+    for page in ("host_tools/MANAGER.md", "README.md", "firmware/vault/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        shown = re.findall(r"^(?:\$ )?menshen (.+)$", text, re.MULTILINE) + re.findall(r"`menshen ([^`]+)`", text)
+        for line in shown:
+            words = shlex.split(line.split(" 2>")[0], comments=True)
+            name = next((n for n in (" ".join(words[:2]), words[0]) if n in COMMANDS), None)
+            inner = any(command.startswith(words[0] + " ") for command in COMMANDS)
+            if (len(words) == 1 and inner) or words[0].isupper() or words[0].startswith("--"):
+                continue  # a group, menshen COMMAND --help, menshen --install-completion
+            assert name, f"{page}: menshen {line}"
+            given = words[len(name.split()) :]
+            if given and "--help" not in given and name not in ELSEWHERE:
+                COMMANDS[name].make_context(name, [word for word in given if word != "..."])
+            found += 1
+    assert found > 40
 
 
 class Day:
