@@ -10,7 +10,6 @@ from host_tools import ledger, renewal
 from host_tools.errors import HostError, IdentityChanged
 from host_tools.impact import filing_warning, persons
 from host_tools.site import PanelRecord, Site, contacts, deadlines
-from host_tools.site.contacts import Contact
 
 _CLOCK_OFF_S = 120
 
@@ -86,7 +85,7 @@ def _panel(site: Site, record: PanelRecord, ask: bool) -> PanelNow:
         except HostError:
             problems.append("It does not answer. Check its power and its connection.")
     owed = deadlines.pending(site, None, record.panel_id)
-    contact = contacts.of(site).get(record.panel_id, Contact())
+    contact = contacts.of(site, record.panel_id)
     row = site.registry.row(
         "SELECT count(*) AS n FROM lost_cards WHERE panel_id = ? AND state = 'pending'", record.panel_id
     )

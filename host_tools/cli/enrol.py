@@ -21,6 +21,7 @@ def enrol(
     resident: Who,
     photo: Annotated[list[Path] | None, typer.Option(help="A picture of this person alone; may be repeated.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Let the panel's camera take the face.")] = False,
+    wait: Annotated[int, typer.Option(help="With --live: seconds for all four views.", min=5, max=60)] = 45,
     days: Annotated[int, typer.Option(help="After so many days the face erases itself.", min=1, max=3650)] = 365,
     child: Annotated[bool, typer.Option("--child", help="Also a person under 14, by a guardian's consent.")] = False,
     site: SiteFile = None,
@@ -48,7 +49,7 @@ def enrol(
         who = opened.resident(resident)
         if live:
             with _watching(door.name) as told:
-                stored = enrolment.live(opened, door, who, retention_days=days, child=child, told=told)
+                stored = enrolment.live(opened, door, who, wait_s=wait, retention_days=days, child=child, told=told)
         else:
             with waiting("Reading the face"):
                 stored = enrolment.from_photo(opened, door, who, *(photo or ()), retention_days=days, child=child)

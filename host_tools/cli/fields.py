@@ -195,6 +195,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "reference": ("text", "of a court's or authority's order"),
     "released": ("flag", "whether the lock is released"),
     "renew_by": ("date", "until when consent can be renewed"),
+    "residents:site": ("number", "how many residents live here"),
     "residents": ("number", "how many residents it knows"),
     "retention": ("object", "how long what is kept"),
     "retired": ("text", "the panel's name"),

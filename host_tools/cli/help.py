@@ -29,6 +29,8 @@ from host_tools.errors import EXIT_CODES
 
 _SECTIONS = ("Changes", "JSON", "Exit codes", "See also", "Examples")
 _HEAD = re.compile(rf"^({'|'.join(_SECTIONS)}):[ \n]?", re.MULTILINE)
+_TYPE = re.compile(r" <(.+)>$")
+_TYPED = {"path": "FILE", "int": "N", "float": "N"}  # how options show what follows them
 _FUNCTION = TypeVar("_FUNCTION", bound=Callable[..., Any])
 
 
@@ -79,6 +81,12 @@ def _walk(words: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 class Command(TyperCommand):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.strip("{}").upper() for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _parameters(self, ctx, formatter)
+
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         _purpose(self.help or "", formatter)
 
@@ -87,6 +95,10 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _parameters(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         _purpose(self.help or "", formatter)
 
@@ -103,6 +115,26 @@ class Menu(typer.Typer):
 
     def command(self, name: str | None = None, **more: Any) -> Callable[[_FUNCTION], _FUNCTION]:
         return super().command(name, **{"cls": Command, **more})
+
+
+def _parameters(command: Any, ctx: Any, formatter: Any) -> None:
+    """Arguments and options, by what is typed for them and not by the types of the code."""
+    for title, kind in (("Arguments", "argument"), ("Options", "option")):
+        params = [param for param in command.get_params(ctx) if param.param_type_name == kind]
+        rows = [record for param in params if (record := param.get_help_record(ctx))]
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl([(_typed(names, kind), told) for names, told in rows])
+
+
+def _typed(names: str, kind: str) -> str:
+    found = _TYPE.search(names)
+    if not found:
+        return names
+    if kind == "argument":
+        return names[: found.start()].upper()
+    word = next((word for name, word in _TYPED.items() if name in found[1].lower()), "TEXT")
+    return f"{names[: found.start()]} {word}"
 
 
 def _purpose(text: str, formatter: Any) -> None:

@@ -32,7 +32,7 @@ from host_tools.site import Resident, Site, deadlines
 
 _MOST_TOLD = 40
 
-app = Menu("Add, import, list and move out residents.")
+app = Menu("Add, import, change, list and move out residents.")
 
 
 @app.command()
@@ -81,6 +81,41 @@ def list_(site: SiteFile = None, json: Json = False) -> None:
     with Site.open(site) as opened:
         items = [_row(opened, resident) for resident in opened.residents()]
     listing(json, items, ("flat", "name", "ways", "panels"))
+
+
+@app.command()
+def change(
+    resident: Who,
+    doors: Annotated[
+        int | None, typer.Option(help="A bit for each door: 1 is door 0, 3 doors 0 and 1.", min=0, max=0xFFFFFFFF)
+    ] = None,
+    since: Annotated[str | None, typer.Option(help='The first day of the rights, YYYY-MM-DD; "": at once.')] = None,
+    until: Annotated[str | None, typer.Option(help='The last day of the rights, YYYY-MM-DD; "": no end.')] = None,
+    site: SiteFile = None,
+    json: Json = False,
+) -> None:
+    """Change a resident's rights; PIN, cards, consent and face stay as they are.
+
+    Changes: the rights in the registry, and on every panel that knows the resident.
+    JSON: {handle, name, flat, doors, schedule[], valid_from, valid_until, state, under_14}
+    Exit codes: 2, 3, 9
+    See also: menshen resident import, menshen policy check
+
+    Examples:
+      $ menshen resident change Ann --doors 3 --until 2027-12-31
+      $ menshen resident change Ann --until ''
+    """
+    if (doors, since, until) == (None, None, None):
+        raise Usage("Name what to change. See: menshen resident change --help.")
+    with Site.open(site) as opened, waiting("Sending"):
+        changed = residents.change(
+            opened,
+            opened.resident(resident),
+            doors=doors,
+            valid_from=None if since is None else residents.start_of(since),
+            valid_until=None if until is None else residents.end_of(until),
+        )
+    result(json, changed.public(), f"The rights of {changed.name} are changed. Next: menshen policy check.")
 
 
 @app.command("import")

@@ -26,8 +26,8 @@ def status(
     else 3 when a panel does not answer.
 
     Changes: nothing but what waited for the panels.
-    JSON: {residents, faces:site, consents_to_renew, pending:site, overdue:count, warning, panels[name, panel_id, port,
-          board:panel, firmware, last_seen, answers:flag, residents, faces, face_capacity, maintenance, pending,
+    JSON: {residents:site, faces:site, consents_to_renew, pending:site, overdue:count, warning, panels[name, panel_id,
+          port, board:panel, firmware, last_seen, answers:flag, residents, faces, face_capacity, maintenance, pending,
           overdue:count, receipts_waiting, lost_cards_pending, problems[]]}
     Exit codes: 3, 18
     See also: menshen deadlines, menshen panel status

@@ -29,7 +29,6 @@ def note(site: Site, panel: Panel, op: str, reply: dict[str, Any]) -> None:
             )
 
 
-def of(site: Site) -> dict[bytes, Contact]:
-    """By panel id."""
-    rows = site.registry.rows("SELECT panel_id, seen, firmware, board FROM panels")
-    return {bytes(row["panel_id"]): Contact(row["seen"], row["firmware"], row["board"]) for row in rows}
+def of(site: Site, panel_id: bytes) -> Contact:
+    row = site.registry.row("SELECT seen, firmware, board FROM panels WHERE panel_id = ?", panel_id)
+    return Contact(row["seen"], row["firmware"], row["board"]) if row else Contact()
