@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from host_tools import chains
+from host_tools import chains, receipts
+from host_tools.errors import ReceiptInvalid
 from host_tools.site import Site, safe, tombstones
 
 _CHAIN = "The chain of {chain} is {what} from entry {seq} on"
@@ -12,7 +13,7 @@ def look(site: Site, full: bool = True) -> list[str]:
     """A sentence for each thing that is wrong. Without `full` only what takes no time on a large registry."""
     found = [f"{damage[:1].upper()}{damage[1:]}" for damage in site.registry.damage(full)]
     found += [_CHAIN.format(**found.public()) for found in chains.verify(site, ask_panels=False)]
-    return [f"{sentence.rstrip('.')}." for sentence in (*found, *_keys(site), *_returned(site))]
+    return [f"{sentence.rstrip('.')}." for sentence in (*found, *_keys(site), *_receipts(site), *_returned(site))]
 
 
 def _keys(site: Site) -> list[str]:
@@ -23,6 +24,18 @@ def _keys(site: Site) -> list[str]:
     if protected:
         return [f"The {_name(secret)} lies open although the site is protected" for secret in secrets if secret.open_]
     return [f"The {_name(secret)} is sealed, and what opens it is gone" for secret in secrets if secret.sealed]
+
+
+def _receipts(site: Site) -> list[str]:
+    """Each was verified when it came."""
+    keys = {record.panel_id: record.device_pub for record in site.panel_records(retired=True)}
+    broken = 0
+    for kept in site.receipts():
+        try:
+            receipts.verify(kept.data, keys[kept.panel_id])
+        except ReceiptInvalid:
+            broken += 1
+    return [f"Receipts that are not what their panels signed: {broken}"] if broken else []
 
 
 def _returned(site: Site) -> list[str]:

@@ -16,7 +16,7 @@ _SCHEMES = ("postgresql", "postgres")
 _PASSWORD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Place:
     """Of `file` and `url` one is there. As a string it has no password in it."""
 
@@ -53,6 +53,9 @@ class Place:
         folder = data_folder() / "sites"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / site_id.hex()
+
+    def __repr__(self) -> str:
+        return f"Place({self})"
 
     def __str__(self) -> str:
         if self.file is not None:
