@@ -19,6 +19,7 @@ from host_tools.site import Site, deadlines, history, safe, tombstones
 from host_tools.site.database import Connection
 from host_tools.site.place import Place
 from host_tools.site.registry import Registry
+from host_tools.site.schema import TABLES
 from host_tools.site.tombstones import ANYWHERE, Tombstone
 
 # What the registry being replaced knows stays, parents before children: rows that the backup lacks, by what makes a row
@@ -41,6 +42,8 @@ SAME = {
     "lost_cards": ("uid", "panel_id"),
     "visitors": ("flat", "panel_id", "number", "until"),
 }
+# Who is at work now is the running registry's alone.
+PASSING = ("leases",)
 _FACTS = ("placements", "consents", "enrolments", "credentials", "deadlines", "lost_cards", "visitors")
 
 
@@ -131,6 +134,10 @@ def _take_over(restored: Site, running: Connection, beside: Path) -> int:
         buried = before - _stored(db)
         for table in SAME:
             _merge(running, db, table, restored.registry.columns(table))
+        for table in PASSING:
+            if table in TABLES:
+                db.execute(f"DELETE FROM {table}")
+                _merge(running, db, table, restored.registry.columns(table))
         tombstones.lay(db, stones)  # the file beside it may know more than it does
         _continue_history(running, db)
         _raise_counters(running, db)
@@ -142,7 +149,7 @@ def _take_over(restored: Site, running: Connection, beside: Path) -> int:
 
 
 def _merge(running: Connection, db: Connection, table: str, columns: list[str]) -> None:
-    same = SAME[table]
+    same = SAME.get(table, tuple(columns))
     everything = f"SELECT {', '.join(columns)} FROM {table}"
     known = {tuple(row[name] for name in same): dict(row) for row in db.execute(everything)}
     for row in map(dict, running.execute(everything).fetchall()):
