@@ -42,6 +42,7 @@ from firmware.services.residents import ASKED, ENDED, GIVEN, Residents
 from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
 from firmware.services.supervise import ROUND_MS, Supervisor
+from firmware.services.uplink import Uplink
 from firmware.ui.screens import Screens
 from firmware.vault.vault import Vault
 from firmware.vision.pipeline import FacePipeline
@@ -86,6 +87,7 @@ class Panel:
         self.vault = Vault(board.flash, board.entropy, board.clock)
         self.residents = Residents(self.vault)
         self.refusals = Refusals(self.vault, board.clock)
+        self.uplink = Uplink(self)
         self.gallery = None
         self.threshold = 0
         self.face = FaceWay(self, *self._vision())
@@ -129,6 +131,7 @@ class Panel:
             log("vault", "%d residents' records cannot be read" % bad)
         for handle in self.vault.face_handles():
             self._load_face(handle)
+        self.uplink.load()
         self.vault.append("started")
         self.keep_retention()
         self.board.console.open_repl(False)
@@ -221,9 +224,19 @@ class Panel:
         self.residents.forget_all()
         self.entry.idle()
 
+    def hold_faces(self) -> None:
+        """Until `release_faces`; an attempt under way ends without an answer."""
+        if self.face.looking:
+            self.face.stop()
+            self.entry.face_failed("catching_up")
+
+    def release_faces(self) -> None:
+        self.face.wake()
+        self.entry.refresh()
+
     @property
     def face_on(self) -> bool:
-        return self.face.works and bool(self.settings["face"])
+        return self.face.works and bool(self.settings["face"]) and not self.uplink.holding
 
     @property
     def watches(self) -> bool:
@@ -311,7 +324,7 @@ class App:
             return commands.handle(op, fields)
 
         server = Server(
-            self._board.console,
+            [self._board.console, panel.uplink],
             Ring(panel),
             perform,
             self._board.entropy,
@@ -343,6 +356,7 @@ class App:
             panel.parity.tend(panel.uptime.seconds())
             if not panel.face.looking and rounds % _COLLECT_ROUNDS == 0:
                 panel.memory()
+            panel.uplink.tend()
             panel.clearing.tend()
             if panel.clearing.over:
                 self._board.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,9 @@ def carry_out(site: Site, panel: Panel, handle: bytes) -> bytes | None:
         if not owed:
             return _settled(site, panel, handle)
         receipt = _erase(site, panel, handle, {deadline.cause for deadline in owed})
+    except NoPanel as error:
+        _not_reached(site, panel, handle, error)
+        raise
     except HostError as error:
         deadlines.failed(site, handle, panel.panel_id, str(error))
         raise
@@ -62,11 +66,15 @@ def attempt(site: Site, panel: Panel, handle: bytes) -> Outcome:
 def settle(site: Site, panel: Panel) -> list[Outcome]:
     """Carries out what waits for this panel; stops where it cannot be reached."""
     outcomes = []
-    for handle in _waiting(site, panel):
+    waiting = _waiting(site, panel)
+    for number, handle in enumerate(waiting, 1):
         try:
             outcomes.append(Outcome(panel.name, carry_out(site, panel, handle)))
         except _UNREACHED as error:
             outcomes.append(Outcome(panel.name, problem=str(error)))
+            if isinstance(error, NoPanel):
+                for other in waiting[number:]:
+                    _not_reached(site, panel, other, error)
             break
         except HostError as error:
             outcomes.append(Outcome(panel.name, problem=str(error)))
@@ -112,15 +120,32 @@ def _waiting(site: Site, panel: Panel) -> list[bytes]:
 def _erase(site: Site, panel: Panel, handle: bytes, causes: set[str]) -> bytes | None:
     """Each operation is idempotent, and the first one that found a face brings the receipt."""
     receipt = None
-    if "notice" in causes:
-        receipt = _ask(site, panel, "wipe_face", handle, reason="notice")
-    if causes & {"order", "request"}:
-        receipt = _ask(site, panel, "wipe_face", handle, reason="request") or receipt
-    if causes & {"order", "withdrawal"}:
-        receipt = _ask(site, panel, "consent_withdraw", handle) or receipt
-    if "move_out" in causes:
-        receipt = _ask(site, panel, "resident_drop", handle) or receipt
+    for op, fields in _commands(causes):
+        receipt = _ask(site, panel, op, handle, **fields) or receipt
     return receipt
+
+
+def _not_reached(site: Site, panel: Panel, handle: bytes, error: NoPanel) -> None:
+    """What was not tried before is left with the port, where that keeps it: once, for it does not forget."""
+    problem = str(error)
+    causes = {deadline.cause for deadline in deadlines.pending(site, handle, panel.panel_id) if not deadline.tries}
+    try:
+        if causes and all([panel.leave(op, handle=handle, **fields) for op, fields in _commands(causes)]):
+            problem += " The command waits for it at the broker."
+    except HostError:
+        pass  # the port cannot be reached either
+    deadlines.failed(site, handle, panel.panel_id, problem)
+
+
+def _commands(causes: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    if "notice" in causes:
+        yield "wipe_face", {"reason": "notice"}
+    if causes & {"order", "request"}:
+        yield "wipe_face", {"reason": "request"}
+    if causes & {"order", "withdrawal"}:
+        yield "consent_withdraw", {}
+    if "move_out" in causes:
+        yield "resident_drop", {}
 
 
 def _settled(site: Site, panel: Panel, handle: bytes) -> bytes | None:

@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from firmware.link import handshake
 from host_tools.errors import IdentityChanged, NoPanel, Provisioning, RefusedByPanel, Usage
-from host_tools.link.carrier import SerialCarrier
+from host_tools.link.carrier import open_port
 from host_tools.link.client import PanelClient, connect
 from host_tools.site import Panel, PanelRecord, Site
 from host_tools.site.panel import OpenCarrier
 from host_tools.site.safe import link_secret
 
 
-def provision(site: Site, port: str, name: str, open_carrier: OpenCarrier = SerialCarrier) -> Panel:
+def provision(site: Site, port: str, name: str, open_carrier: OpenCarrier = open_port) -> Panel:
     """Takes a fresh panel into the site and pins its device key; finishes one that was cut short."""
     record = _unfinished(site, name)
     site.safe.prepare()  # a panel takes its keys once only: nothing may go wrong with keeping ours
@@ -59,13 +59,23 @@ def retire(site: Site, name: str) -> None:
 
 
 def move(site: Site, name: str, port: str) -> Panel:
-    """The panel is on another port now; it must be the pinned one."""
+    """The panel is on another port now; it must be the pinned one. A broker's URL need not name the panel's topics."""
     record = site.panel(name).record
+    port = _whole_port(site, record, port)
     moved = site.link(replace(record, port=port))
     moved.request("status")
     with site.registry.transaction() as db:
         db.execute("UPDATE panels SET port = ? WHERE panel_id = ?", (port, record.panel_id))
     return site.panel(name)
+
+
+def _whole_port(site: Site, record: PanelRecord, port: str) -> str:
+    if not port.startswith(("mqtt:", "mqtts:")):
+        return port
+    from host_tools.link.mqtt import Address  # most sites have no broker
+
+    address = Address.of(port)
+    return port if address.base else address.of_panel(site.site_id, record.panel_id)
 
 
 def status(panel: Panel) -> dict[str, Any]:

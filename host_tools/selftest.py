@@ -8,7 +8,7 @@ from typing import Any
 
 from firmware.link.ops import MINUTES, OPENING
 from host_tools.errors import LinkFailed, NoPanel, SelftestFailed
-from host_tools.link.carrier import SerialCarrier
+from host_tools.link.carrier import open_port
 from host_tools.link.client import connect
 from host_tools.site import Panel, Site
 from host_tools.site.panel import OpenCarrier
@@ -56,7 +56,7 @@ def run(panel: Panel, wanted: Iterable[str], before: Callable[[str], None] = lam
         yield Check(name, reply["verdict"], reply["says"], reply["figures"])
 
 
-def at_port(site: Site, port: str, open_carrier: OpenCarrier = SerialCarrier) -> Panel:
+def at_port(site: Site, port: str, open_carrier: OpenCarrier = open_port) -> Panel:
     """The site's panel that answers on `port`, wherever it was before."""
     client, hello = connect(open_carrier(port))
     client.close()

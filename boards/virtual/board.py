@@ -21,6 +21,7 @@ from firmware.hal.virtual.door import (
 )
 from firmware.hal.virtual.entry import VirtualKeypad, VirtualNfc
 from firmware.hal.virtual.flash import FileFlash
+from firmware.hal.virtual.network import VirtualNetwork
 
 
 def _open_flash(path: str, blocks: int):
@@ -54,6 +55,7 @@ class VirtualBoard(api.Board):
         self.light = VirtualLight(bus)
         self.clock = VirtualClock(bus)
         self.console = VirtualConsole(bus)
+        self.network = VirtualNetwork()
         self.watchdog = system.VirtualWatchdog(bus)
 
     def entropy(self, n: int) -> bytes:

@@ -139,6 +139,19 @@ class Console:
         raise NotImplementedError
 
 
+class Network:
+    def join(self, ssid: str, password: str, ntp: str) -> None:
+        """Begins to join and returns; `password` "" for none, `ntp` the IPv4 address to ask the time of, or ""."""
+        raise NotImplementedError
+
+    def up(self) -> bool:
+        raise NotImplementedError
+
+    def address(self) -> str:
+        """The panel's own address, "" while there is none."""
+        raise NotImplementedError
+
+
 class Watchdog:
     def feed(self) -> None:
         """The first call arms it: from then on the panel resets when `timeout_ms` pass without another. A
@@ -177,6 +190,7 @@ class Board:
     light = None  # where the board has none
     clock = None
     console = None
+    network = None
     watchdog = None
 
     def has(self, capability: str) -> bool:

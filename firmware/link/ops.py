@@ -304,6 +304,42 @@ OPS = {
         ),
         (),
     ),
+    # The way out to the site's broker; what is not named stays. Secrets go in and are never told again.
+    "network_set": (
+        (
+            ("ssid?", ("text", 32)),
+            ("wifi_password?", ("text", 63)),
+            ("ntp?", ("text", 15)),  # an IPv4 address, or "" for none
+            ("host?", ("text", 15)),  # the broker's: the same
+            ("port?", ("int", 1, 65535)),
+            ("tls?", _FLAG),
+            ("name?", ("text", 64)),  # whom the broker's certificate must name
+            ("ca?", ("hex", 1, 1900)),  # the certificate of the authority that must have signed it, DER
+            ("user?", ("text", 64)),
+            ("password?", ("text", 64)),
+            ("hold_s?", ("int", 0, 3600)),  # how long faces wait at most for what the broker kept
+        ),
+        (),
+    ),
+    "network": (
+        (),
+        (
+            ("ssid", ("text", 32)),
+            ("ntp", ("text", 15)),
+            ("host", ("text", 15)),
+            ("port", _COUNT),
+            ("tls", _FLAG),
+            ("name", ("text", 64)),
+            ("user", ("text", 64)),
+            ("hold_s", _COUNT),
+            ("up", _FLAG),
+            ("address", ("text", 15)),
+            ("connected", _FLAG),
+            ("drained", _FLAG),  # what the broker had kept has been carried out
+            ("holding", _FLAG),  # faces wait for it
+            ("problem", ("text", 160)),
+        ),
+    ),
     "maintenance": ((("on", _FLAG),), (("on", _FLAG),)),
     # Without `check` the names of the checks; with it one of them is made, which may take a minute. `release`: the lock
     # may move (the check "lock" opens the door). Figures: services/selftest.py.

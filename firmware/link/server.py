@@ -1,4 +1,7 @@
-"""The panel's side of the link: a task that answers frames found among the console's bytes.
+"""The panel's side of the link: a task that answers frames found among the bytes of its ports, one request at a time.
+
+A port has `read() -> bytes` (what has arrived, at once; the next call says that it has been dealt with) and
+`write(bytes)`: the console, the broker.
 
 `handler(op, fields)` does the work: it returns a dict, or a coroutine that gives one, or raises a
 MenshenError whose code crosses the wire. It is called for the plain operations too; the server decides who
@@ -12,7 +15,6 @@ may ask for what.
 
 import asyncio
 
-from firmware.base.compat import const
 from firmware.base.errors import (
     AlreadyProvisioned,
     AuthError,
@@ -36,28 +38,22 @@ from firmware.link.messages import (
 )
 from firmware.link.ops import PLAIN_OPS, request_fields, wire
 
-# The stored counter runs ahead by so many requests, so that flash is written once in as many; after a restart
-# the panel refuses up to that many counters that it never saw, and the host takes up the higher one it hears.
-_AHEAD = const(32)
-
 
 class Server:
-    """`random(n)` is the board's entropy, `poll_ms` how often an idle console is looked at, `beat` called at each look.
+    """`random(n)` is the board's entropy, `poll_ms` how often idle ports are looked at, `beat` called at each look.
 
     A handler whose coroutine takes longer than a second beats by itself."""
 
-    def __init__(self, console, ring, handler, random, poll_ms: int = 10, beat=None) -> None:
-        self._console = console
+    def __init__(self, ports, ring, handler, random, poll_ms: int = 10, beat=None) -> None:
+        self._ports = [(port, Framer()) for port in ports]
         self._ring = ring
         self._handler = handler
         self._random = random
         self._poll_ms = poll_ms
         self._beat = beat
-        self._framer = Framer()
         self._key = None
         self._seals = None
-        self._reserved = ring.counter()
-        self._counter = self._reserved
+        self._counter = ring.counter()
         self._last_request = None
         self._last_reply = None
 
@@ -65,16 +61,21 @@ class Server:
         while True:
             if self._beat:
                 self._beat()
-            data = self._console.read()
-            if not data:
-                await asyncio.sleep(self._poll_ms / 1000)
-                continue
-            for line in self._framer.feed(data):
-                if self._beat:
-                    self._beat()
-                reply = await self.answer(line)
-                if reply:
-                    self._console.write(reply)
+            idle = True
+            for port, framer in self._ports:
+                data = port.read()
+                if data:
+                    idle = False
+                    await self._serve(port, framer.feed(data))
+            await asyncio.sleep(self._poll_ms / 1000 if idle else 0)
+
+    async def _serve(self, port, lines: list) -> None:
+        for line in lines:
+            if self._beat:
+                self._beat()
+            reply = await self.answer(line)
+            if reply:
+                port.write(reply)
 
     async def answer(self, line: bytes):
         """The frame that answers one frame line, or None where silence is the answer."""
@@ -110,7 +111,10 @@ class Server:
             refusal = _failure(AuthError("the counter has been used"))
             refusal["counter"] = self._counter
             return self._seals.reply(payload, refusal)
-        self._use_counter(counter)
+        # Used up on flash before anything happens. None is used up in advance: what a broker kept for a panel that
+        # was off must still be good.
+        self._ring.set_counter(counter)
+        self._counter = counter
         if not self._ring.confirmed():
             self._ring.confirm()
         # From here on a repetition must not run again, whatever becomes of this one.
@@ -132,13 +136,6 @@ class Server:
             self._key = bytes(key)
             self._last_request = self._last_reply = None
         return self._seals.open_request(payload)
-
-    def _use_counter(self, counter: int) -> None:
-        if counter > self._reserved:
-            reserved = min(counter + _AHEAD, MAX_COUNTER - 1)
-            self._ring.set_counter(reserved)
-            self._reserved = reserved
-        self._counter = counter
 
     async def _perform(self, message: dict, check) -> dict:
         op = message.get("op")

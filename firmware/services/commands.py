@@ -267,6 +267,14 @@ class Commands:
             return {"checks": selftest.CHECKS}
         return await selftest.Selftest(self._panel).run(check, release)
 
+    def network(self) -> dict:
+        return self._panel.uplink.told()
+
+    def network_set(self, **wanted) -> dict:
+        self._panel.uplink.change(wanted)
+        self._vault.append("policy_set", detail=b"network")
+        return {}
+
     def maintenance(self, on: bool) -> dict:
         self._panel.set_maintenance(on)
         return {"on": on}

@@ -387,6 +387,13 @@ class Entry:
         else:
             panel.screens.idle(panel.face_on)
 
+    def refresh(self) -> None:
+        """The waiting screen anew, when nobody is reading or typing."""
+        panel = self._panel
+        busy = (self.keypad and self.keypad.busy) or panel.selfservice.open or panel.desk.open
+        if self._answer_until is None and not busy:
+            self.idle()
+
     async def run_screen(self) -> None:
         """Puts the waiting screen back when an answer has been read."""
         self.idle()

@@ -95,7 +95,7 @@ class FaceWay:
                 await self._enrol()
                 continue
             candidates = self._wanted
-            if candidates is None or self.locked:
+            if candidates is None or self.locked or not self._panel.face_on:
                 self._wanted = None
                 continue
             try:

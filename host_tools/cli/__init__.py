@@ -18,6 +18,7 @@ from host_tools.cli import (
     enrol,
     face,
     flash,
+    fleet,
     image,
     panel,
     paper,
@@ -54,6 +55,7 @@ _UsageError: Any = typer.BadParameter.__base__  # typer brings its own click, or
 app.command()(status.status)
 app.add_typer(sim.app, name="sim")
 app.add_typer(panel.app, name="panel")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(resident.app, name="resident")
 app.add_typer(consent.app, name="consent")
 app.add_typer(policy.app, name="policy")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from firmware.link.ops import wire
-from host_tools import clearing, panels, selftest
+from host_tools import clearing, network, panels, selftest
 from host_tools.cli.common import (
     DryRun,
     Json,
@@ -26,11 +27,12 @@ from host_tools.cli.common import (
 )
 from host_tools.cli.help import Menu
 from host_tools.cli.site import approved
+from host_tools.errors import Usage
 from host_tools.site import Site
 
 app = Menu("Provision panels and look after them.")
 
-Port = Annotated[str, typer.Option("--port", help="A device file or socket://HOST:PORT.")]
+Port = Annotated[str, typer.Option("--port", help="A device file, socket://HOST:PORT, or mqtts://HOST[:PORT].")]
 
 
 @app.command()
@@ -163,6 +165,38 @@ def move(
     result(json, record.public(), f"{record.name} is on {port}.")
 
 
+@app.command("network")
+def network_(
+    login: Annotated[Path | None, typer.Option(help="The panel's login at the broker, a JSON file.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Leave the broker.")] = False,
+    ssid: Annotated[str | None, typer.Option(help="The Wi-Fi to join; its password is asked for.")] = None,
+    wifi_password: Annotated[Path | None, typer.Option(help="A file with the Wi-Fi's password.")] = None,
+    ntp: Annotated[str | None, typer.Option(help="Where to ask for the time: a name or address.")] = None,
+    hold: Annotated[
+        int | None, typer.Option(help="Seconds that faces wait at most for what the broker kept.", min=0, max=3600)
+    ] = None,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Set a panel's Wi-Fi and broker, over a cable at first; without options tell how it is connected."""
+    wanted: dict[str, Any] = network.BrokerLogin.read(login).for_panel() if login else {}
+    if off:
+        wanted["host"] = ""
+    if ssid is not None:
+        wanted |= {"ssid": ssid, "wifi_password": _wifi_password(wifi_password)}
+    if ntp is not None:
+        wanted["ntp"] = network.look_up(ntp) if ntp else ""
+    if hold is not None:
+        wanted["hold_s"] = hold
+    with on_panel(site, panel) as (opened, door):
+        data = network.change(opened, door, **wanted) if wanted else door.request("network")
+        if login:
+            with waiting(f"{door.name} connects to its broker"):
+                data = network.wait_connected(door)
+    result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
+
+
 @app.command("selftest")
 def selftest_(
     port: Annotated[str | None, typer.Option("--port", help="Where it is connected, when not as noted.")] = None,
@@ -261,6 +295,17 @@ def decommission(
         f"{name} is erased: {done.facts.faces} faces, {done.blocks} blocks read back as empty, signed by the panel."
     )
     result(json, data, sentence)
+
+
+def _wifi_password(file: Path | None) -> str:
+    if file:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise Usage(f"{file} cannot be read.") from error
+    if not sys.stdin.isatty():
+        raise Usage("Nobody is here to type the Wi-Fi's password. Name a file with it: --wifi-password FILE.")
+    return str(typer.prompt("The Wi-Fi's password", hide_input=True, default="", show_default=False, err=True))
 
 
 def _may_open(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A byte stream to a panel: a serial device or a socket, by whatever URL pyserial opens."""
+"""A byte stream to a panel: a serial device or a socket, by whatever URL pyserial opens, or a broker's (mqtt.py)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,34 @@ _POLL_S = 0.05
 
 
 class Carrier(Protocol):
+    away: bool  # known not to be there: what is asked now is not answered
+
     def read(self) -> bytes:
         """What has arrived, after waiting a moment for it; b"" when nothing has. Raises LinkFailed."""
         ...
 
     def write(self, data: bytes) -> None: ...
 
+    def leave(self, data: bytes) -> bool:
+        """For a panel that is away: True when somebody keeps it until it is back."""
+        ...
+
     def close(self) -> None: ...
+
+
+def open_port(port: str) -> Carrier:
+    """Raises NoPanel, Usage."""
+    if port.startswith(("mqtt:", "mqtts:")):
+        from host_tools.link.mqtt import MqttCarrier  # most sites have no broker
+
+        return MqttCarrier(port)
+    return SerialCarrier(port)
 
 
 class SerialCarrier:
     """`port` is a device file, `socket://HOST:PORT` or another URL of `serial_for_url`."""
+
+    away = False
 
     def __init__(self, port: str) -> None:
         self.port = port
@@ -45,6 +62,9 @@ class SerialCarrier:
             self._serial.write(data)
         except (serial.SerialException, OSError) as error:
             raise self._gone() from error
+
+    def leave(self, data: bytes) -> bool:
+        return False
 
     def close(self) -> None:
         self._serial.close()

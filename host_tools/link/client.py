@@ -103,6 +103,13 @@ class PanelClient:
             at_least = _counter_after(reply["counter"])
         raise LinkFailed("The panel does not accept a new counter. Is another host talking to it?")
 
+    def leave(self, op: str, **fields: Any) -> bool:
+        """A sealed request for a panel that is away; True when the carrier keeps it for it. Nobody hears the answer."""
+        if self._seals is None:
+            return False
+        payload = self._seals.request(self._next_counter(1), _request(op, fields))
+        return self._carrier.leave(encode_frame(payload))
+
     def _sealed_answer(self, request: bytes) -> Callable[[int, int, bytes], Message | None]:
         assert self._seals is not None
         seals, own_counter = self._seals, header(request)[1]
@@ -179,6 +186,9 @@ def connect(
 ) -> tuple[PanelClient, Message]:
     """A client and the panel's hello. Raises NoPanel when nothing that is a panel answers."""
     client = PanelClient(carrier, link_key, next_counter)
+    if carrier.away:
+        client.close()
+        raise NoPanel("The panel is away: its broker has lost sight of it. Is it powered, and on the network?")
     try:
         return client, client.plain("hello", timeout_s=timeout_s)
     except BaseException as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from host_tools.errors import IdentityChanged, LinkFailed, Provisioning
-from host_tools.link.carrier import Carrier, SerialCarrier
+from host_tools.link.carrier import Carrier, open_port
 from host_tools.link.client import PanelClient, connect
 from host_tools.site.records import PanelRecord
 
@@ -20,7 +20,7 @@ class Panel:
         self,
         record: PanelRecord,
         next_counter: Callable[[int], int],
-        open_carrier: OpenCarrier = SerialCarrier,
+        open_carrier: OpenCarrier = open_port,
     ) -> None:
         self.record = record
         self._next_counter = next_counter
@@ -62,6 +62,15 @@ class Panel:
             self._heard = True
             self.on_answer(self, op, reply)
         return reply
+
+    def leave(self, op: str, **fields: Any) -> bool:
+        """A request for a panel that cannot be reached; True when its port keeps it until the panel is back, which then
+        carries it out before anything else. What came of it, the next contact tells."""
+        client = PanelClient(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
+        try:
+            return client.leave(op, **fields)
+        finally:
+            client.close()
 
     def connected(self) -> PanelClient:
         if self._client is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import NoPanel, Usage
-from host_tools.link.carrier import SerialCarrier
+from host_tools.link.carrier import open_port
 from host_tools.site import history, safe, tombstones
 from host_tools.site.database import Connection
 from host_tools.site.panel import OpenCarrier, Panel
@@ -24,7 +24,7 @@ _ENROLMENT = "SELECT consent_id, model_id, templates, expiry, state FROM enrolme
 class Site:
     """`Site.open()` for the usual registry; a context manager that closes it and the panels' links."""
 
-    def __init__(self, registry: Registry, open_carrier: OpenCarrier = SerialCarrier) -> None:
+    def __init__(self, registry: Registry, open_carrier: OpenCarrier = open_port) -> None:
         self.registry = registry
         self.safe = safe.Safe(registry)
         self._open_carrier = open_carrier

@@ -334,7 +334,12 @@ class WLAN:
     def connect(self, ssid, password=""):
         if not chip.radio:
             raise OSError("Wifi Not Started")
+        if self.joined:
+            raise OSError("Wifi Internal State Error")
         self.joined = (ssid, password)
+
+    def disconnect(self):
+        self.joined = None
 
     def isconnected(self):
         return bool(self.joined)

@@ -246,3 +246,15 @@ def test_settings_of_the_network_are_optional_and_damaged_ones_do_no_harm():
         assert len(network.read_settings(folder)) == found, text
     os.remove(folder + "/network.json")
     os.rmdir(folder)
+
+
+def test_the_network_that_the_site_sets_takes_the_place_of_the_one_it_was_built_with():
+    chip = wired()
+    _, board = built("esp32s3_generic", chip)
+    assert not board.network.up() and board.network.address() == ""
+    board.network.join("built", "p", "")
+    wlan = chip.wifi
+    assert board.network.up() and board.network.address() == "192.168.1.7"
+    board.network.join("site", "q", "192.168.1.1")
+    assert chip.wifi is wlan or chip.wifi.joined == ("site", "q")
+    board.tick()

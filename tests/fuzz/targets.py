@@ -188,7 +188,7 @@ class _Panel:
 
     def __init__(self):
         self.done = []
-        self.server = Server(None, _Ring(), self._handle, _quiet)
+        self.server = Server((), _Ring(), self._handle, _quiet)
         self.seals = Seals(LINK_KEY, _quiet)
 
     def _handle(self, op, fields):

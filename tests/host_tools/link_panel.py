@@ -136,7 +136,7 @@ class Handler:
 def main() -> None:
     ring, console = Ring(sys.argv[1]), Console(int(sys.argv[2]))
     console.write(b"panel: started\r\n")
-    asyncio.run(Server(console, ring, Handler(ring), os.urandom).run())
+    asyncio.run(Server([console], ring, Handler(ring), os.urandom).run())
 
 
 main()

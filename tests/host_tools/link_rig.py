@@ -96,8 +96,8 @@ class Rig:
     def _pump(self, client: Any) -> None:
         while not self._closing:
             panel = self._panel
-            ready = select.select([client, *([panel] if panel else [])], [], [], 0.05)[0]
             try:
+                ready = select.select([client, *([panel] if panel else [])], [], [], 0.05)[0]
                 if client in ready:
                     data = client.recv(65536)
                     if not data:
@@ -106,7 +106,7 @@ class Rig:
                         panel.sendall(self.to_panel(data))
                 if panel in ready and panel:
                     client.sendall(self.to_host(panel.recv(65536)))
-            except OSError:
+            except (OSError, ValueError):  # ValueError: the panel was switched off meanwhile
                 if panel is self._panel:
                     return
 

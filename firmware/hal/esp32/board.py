@@ -91,7 +91,8 @@ class Esp32Board(api.Board):
         self.keypad = self._offer("keypad", _keypad, keypad, bus)
         self.nfc = self._offer("nfc", _nfc, bus)
         self.clock = Esp32Clock(self._try("", Ds3231, bus))
-        self._ntp = self._try("network", self._network)
+        self.network = network.Station(self.clock)
+        self._try("network", self._join_as_built)
 
     def reset(self) -> None:
         machine.reset()
@@ -103,8 +104,7 @@ class Esp32Board(api.Board):
             machine.reset()
 
     def tick(self) -> None:
-        if self._ntp:
-            self._ntp.poll()
+        self.network.poll()
 
     def memory(self) -> dict:
         return self._heap.figures()
@@ -149,13 +149,10 @@ class Esp32Board(api.Board):
             screen = self._try("display", Ssd1306, bus, palette, **oled)
         return screen or NoScreen()
 
-    def _network(self):
-        """The radio joins the site's network by itself; NTP where an address is set."""
+    def _join_as_built(self) -> None:
         settings = network.read_settings(self.root)
-        if not settings.get("ssid"):
-            return None
-        self.network = network.Wifi(settings["ssid"], settings.get("password", ""))
-        return network.NtpTime(settings["ntp"], self.network, self.clock) if settings.get("ntp") else None
+        if settings.get("ssid"):
+            self.network.join(settings["ssid"], settings.get("password", ""), settings.get("ntp", ""))
 
 
 def _power_up(sequence, sda: int, scl: int) -> None:

@@ -1,4 +1,5 @@
-"""Wi-Fi as a station, and the time from the network. network.json on the panel: ssid, password, ntp (an IPv4 address).
+"""Wi-Fi as a station, and the time from the network. network.json on the panel is what its image was built with: ssid,
+password, ntp (an IPv4 address); what the site sets over the link comes after it.
 
 Nothing here waits: the radio connects by itself, and an NTP answer is picked up when it is there.
 """
@@ -35,6 +36,30 @@ def read_settings(root: str) -> dict:
     return {name: value for name, value in stored.items() if isinstance(value, str)}
 
 
+class Station:
+    """The board's api.Network; the time comes along where a server is named. Call `poll` every few seconds."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._wifi = self._ntp = None
+
+    def join(self, ssid: str, password: str, ntp: str) -> None:
+        if self._wifi:
+            self._wifi.leave()
+        self._wifi = Wifi(ssid, password)
+        self._ntp = NtpTime(ntp, self._wifi, self._clock) if ntp else None
+
+    def up(self) -> bool:
+        return self._wifi is not None and self._wifi.up()
+
+    def address(self) -> str:
+        return self._wifi.address() if self._wifi else ""
+
+    def poll(self) -> None:
+        if self._ntp:
+            self._ntp.poll()
+
+
 class Wifi:
     def __init__(self, ssid: str, password: str = ""):
         self._wlan = network.WLAN(network.STA_IF)
@@ -43,6 +68,12 @@ class Wifi:
             self._wlan.connect(ssid, password)
         except OSError as error:
             raise HalError("the radio does not start: %s" % error)
+
+    def leave(self) -> None:
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass  # it had not joined
 
     def up(self) -> bool:
         return self._wlan.isconnected()
