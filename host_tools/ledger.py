@@ -39,8 +39,7 @@ def carry_out(site: Site, panel: Panel, handle: bytes) -> bytes | None:
             return _settled(site, panel, handle)
         receipt = _erase(site, panel, handle, {deadline.cause for deadline in owed})
     except NoPanel as error:
-        _not_reached(site, panel, handle, error)
-        raise
+        raise NoPanel(_not_reached(site, panel, handle, error)) from error
     except HostError as error:
         deadlines.failed(site, handle, panel.panel_id, str(error))
         raise
@@ -125,8 +124,11 @@ def _erase(site: Site, panel: Panel, handle: bytes, causes: set[str]) -> bytes |
     return receipt
 
 
-def _not_reached(site: Site, panel: Panel, handle: bytes, error: NoPanel) -> None:
-    """What was not tried before is left with the port, where that keeps it: once, for it does not forget."""
+def _not_reached(site: Site, panel: Panel, handle: bytes, error: NoPanel) -> str:
+    """What was not tried before is left with the port, where that keeps it: once, for it does not forget.
+
+    What to tell of it, which the ledger has too.
+    """
     problem = str(error)
     causes = {deadline.cause for deadline in deadlines.pending(site, handle, panel.panel_id) if not deadline.tries}
     try:
@@ -135,6 +137,7 @@ def _not_reached(site: Site, panel: Panel, handle: bytes, error: NoPanel) -> Non
     except HostError:
         pass  # the port cannot be reached either
     deadlines.failed(site, handle, panel.panel_id, problem)
+    return problem
 
 
 def _commands(causes: set[str]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from host_tools import approval, ledger
 from host_tools.errors import RefusedByPanel
+from host_tools.fleet import crowd
 from host_tools.site import Panel, Resident, Site, deadlines
 
 
@@ -42,8 +43,8 @@ def wipe_everywhere(
                 (site.now(), resident.handle),
             )
     owing = {row["panel_id"] for row in rows}
-    panels = [site.link(record) for record in site.panel_records() if record.panel_id in owing]
-    return [ledger.attempt(site, panel, resident.handle) for panel in panels]
+    records = [record for record in site.panel_records() if record.panel_id in owing]
+    return crowd.each(site, records, lambda site, panel: ledger.attempt(site, panel, resident.handle))
 
 
 def wipe_all(site: Site, approved: approval.Approval, panel: Panel | None = None) -> list[ledger.Outcome]:
@@ -56,5 +57,5 @@ def wipe_all(site: Site, approved: approval.Approval, panel: Panel | None = None
     for row in rows:
         deadlines.open_(site, row["handle"], row["panel_id"], "request", "all faces")
     owing = {row["panel_id"] for row in rows}
-    panels = [site.link(record) for record in site.panel_records() if record.panel_id in owing]
-    return [outcome for panel in panels for outcome in ledger.settle(site, panel)]
+    records = [record for record in site.panel_records() if record.panel_id in owing]
+    return [outcome for outcomes in crowd.each(site, records, ledger.settle) for outcome in outcomes]

@@ -103,7 +103,7 @@ class MqttPort:
     def read(self) -> bytes:
         """The next message; the one before has been carried out, and is acknowledged."""
         if self._handling:
-            self._control.append(_puback(self._handling))
+            self._control.append(puback(self._handling))
             self._wake.set()
             self._handling = 0
         while self._in:
@@ -189,7 +189,7 @@ class MqttPort:
         try:
             name = login.name if login.tls else None
             reader, writer = await self._connect(login.host, login.port, ssl=login.tls, server_hostname=name)
-            writer.write(_connect_packet(login))
+            writer.write(_connect(login))
             await writer.drain()
             packets = Packets()
             while True:
@@ -224,10 +224,10 @@ class MqttPort:
         self.problem = ""
         self._since = self._heard = ticks_ms()
         self._nonce = self._random(8)
-        topics = b"".join([_text(self._topic(name)) + b"\x01" for name in ("down", "echo")])
-        self._control.append(_packet(_SUBSCRIBE, struct.pack(">H", self._number()) + topics))
-        self._control.append(_publish(self._topic("state"), self._number(), b"online", _RETAIN))
-        self._control.append(_publish(self._topic("echo"), self._number(), self._nonce))
+        topics = b"".join([text(self._topic(name)) + b"\x01" for name in ("down", "echo")])
+        self._control.append(packet(_SUBSCRIBE, struct.pack(">H", self._number()) + topics))
+        self._control.append(publish(self._topic("state"), self._number(), b"online", _RETAIN))
+        self._control.append(publish(self._topic("echo"), self._number(), self._nonce))
         self._out = [(number, data, _DUP if flags is None else flags) for number, data, flags in self._out]
         self._wake.set()
         log("network", "connected")
@@ -260,7 +260,7 @@ class MqttPort:
         elif topic == self._topic("echo").encode() and message == self._nonce:
             self._in.append((0, None))
         if number:
-            self._control.append(_puback(number))
+            self._control.append(puback(number))
             self._wake.set()
 
     async def _send(self, writer) -> None:
@@ -272,7 +272,7 @@ class MqttPort:
                 self._control = []
                 for number, data, flags in self._out:
                     if flags is not None:
-                        packets.append(_publish(self._topic("up"), number, data, flags))
+                        packets.append(publish(self._topic("up"), number, data, flags))
                 self._out = [(number, data, None) for number, data, _ in self._out]
                 writer.write(b"".join(packets))
                 await writer.drain()
@@ -351,24 +351,24 @@ def _parts(flags: int, body: bytes) -> tuple:
     return body[2:end], number, body[at:]
 
 
-def _connect_packet(login: Login) -> bytes:
+def _connect(login: Login) -> bytes:
     flags = _WILL
-    body = _text(login.client) + _text(login.base + "state") + _text("offline")
+    body = text(login.client) + text(login.base + "state") + text("offline")
     if login.user:
         flags |= 0xC0
-        body += _text(login.user) + _text(login.password)
-    return _packet(_CONNECT, _text("MQTT") + struct.pack(">BBH", 4, flags, KEEP_ALIVE_S) + body)
+        body += text(login.user) + text(login.password)
+    return packet(_CONNECT, text("MQTT") + struct.pack(">BBH", 4, flags, KEEP_ALIVE_S) + body)
 
 
-def _publish(topic: str, number: int, message: bytes, flags: int = 0) -> bytes:
-    return _packet(_PUBLISH << 4 | _QOS1 | flags, _text(topic) + struct.pack(">H", number) + message)
+def publish(topic: str, number: int, message: bytes, flags: int = 0) -> bytes:
+    return packet(_PUBLISH << 4 | _QOS1 | flags, text(topic) + struct.pack(">H", number) + message)
 
 
-def _puback(number: int) -> bytes:
+def puback(number: int) -> bytes:
     return struct.pack(">BBH", _PUBACK << 4, 2, number)
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def packet(first: int, body: bytes) -> bytes:
     size = len(body)
     head = bytearray([first])
     while True:
@@ -378,8 +378,8 @@ def _packet(first: int, body: bytes) -> bytes:
             return bytes(head) + body
 
 
-def _text(text: str) -> bytes:
-    data = text.encode()
+def text(words: str) -> bytes:
+    data = words.encode()
     return struct.pack(">H", len(data)) + data
 
 

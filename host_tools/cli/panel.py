@@ -179,7 +179,21 @@ def network_(
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Set a panel's Wi-Fi and broker, over a cable at first; without options tell how it is connected."""
+    """Set a panel's Wi-Fi and broker, over a cable at first; without options tell how it is connected.
+
+    What is not named stays as it is. Passwords come from files or are asked for; the panel seals them in its vault and
+    tells them to nobody. Afterwards menshen panel move NAME --port mqtts://HOST[:PORT] reaches it over the broker.
+
+    Changes: the panel's network, half a second after its answer.
+    JSON: {ssid, ntp, host, port:number, tls, name:certificate, user, hold_s, up, address, connected, drained, holding,
+    problem:network}
+    Exit codes: 2, 3, 9
+    See also: menshen fleet broker-config, menshen panel move
+
+    Examples:
+      $ menshen panel network
+      $ menshen panel network --ssid Hof7 --wifi-password wifi.txt --ntp 192.168.1.1
+    """
     wanted: dict[str, Any] = network.BrokerLogin.read(login).for_panel() if login else {}
     if off:
         wanted["host"] = ""

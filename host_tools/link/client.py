@@ -34,6 +34,7 @@ from host_tools.link.carrier import Carrier
 
 _TRIES = 3
 _TIMEOUT_S = 3.0
+_GRACE_S = 0.5
 # Operations that take a panel longer: an erase, or a signature without fast arithmetic.
 _SLOW_S = {
     "provision": 15.0,
@@ -132,7 +133,7 @@ class PanelClient:
     ) -> Message:
         frame = encode_frame(payload)
         self._arrived = []
-        garbled = False
+        garbled, stranger = False, None
         for _ in range(_TRIES):
             self._carrier.write(frame)
             deadline = time.monotonic() + (timeout_s or _SLOW_S.get(op, _TIMEOUT_S))
@@ -144,11 +145,17 @@ class PanelClient:
                 except _NotUnderstood:
                     garbled = True
                     break  # say it again at once
+                except IdentityChanged as error:
+                    stranger = error  # nothing vouches for it: an answer that something does may be on its way
+                    deadline = min(deadline, time.monotonic() + _GRACE_S)
+                    continue
                 except (LinkError, AuthError):
                     garbled = True
                     continue  # noise or a forgery: the true answer may still come
                 if found is not None:
                     return found
+            if stranger:
+                raise stranger
         if garbled:
             raise LinkGarbled(
                 f"The link is garbled: no readable answer to {op}. Check the cable, then run the command again."

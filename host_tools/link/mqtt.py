@@ -87,6 +87,9 @@ class Login:
         except (OSError, ValueError, AttributeError) as error:
             raise Usage(f"The broker's login in {path} cannot be read. Run: menshen fleet login.") from error
 
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self.ca or None)
+
     def store(self) -> Path:
         path = login_file()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +140,7 @@ class Broker:
         where = self.address.broker
         try:
             if self.address.scheme == "mqtts":
-                self._client.tls_set_context(ssl.create_default_context(cadata=login.ca or None))
+                self._client.tls_set_context(login.context())
             self._client.connect(self.address.host, self.address.port, _KEEP_ALIVE_S)
         except (OSError, ValueError) as error:
             raise NoPanel(f"The broker {where} cannot be reached ({_reason(error)}).") from error

@@ -205,6 +205,13 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE panels DROP COLUMN link_key;
     ALTER TABLE panels RENAME COLUMN kept TO link_key;
     """,
+    """
+    CREATE TABLE leases (
+        panel_id BLOB PRIMARY KEY REFERENCES panels,
+        holder TEXT NOT NULL,
+        until INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 # Parents before children.

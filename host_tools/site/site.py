@@ -34,7 +34,7 @@ class Site:
         self.on_answer: Callable[[Panel, str, dict[str, Any]], None] | None = None
 
     @classmethod
-    def open(cls, named: Place | Path | str | None = None) -> Site:
+    def open(cls, named: Place | Path | str | None = None, open_carrier: OpenCarrier = open_port) -> Site:
         """Creates the registry where there is none; named as in place.py. Raises what Registry does.
 
         Deletions that wait for a panel are done at the first contact with it.
@@ -42,12 +42,16 @@ class Site:
         from host_tools.ledger import settle_quietly  # both build on this module
         from host_tools.site import contacts
 
-        site = cls(Registry(named))
+        site = cls(Registry(named), open_carrier)
         if site.registry.place.url:  # another computer may have buried more
             site.keep_stones()
         site.on_contact = lambda panel: settle_quietly(site, panel)
         site.on_answer = lambda panel, op, reply: contacts.note(site, panel, op, reply)
         return site
+
+    def again(self, open_carrier: OpenCarrier) -> Site:
+        """The same registry by another connection, for another thread."""
+        return Site.open(self.registry.place, open_carrier)
 
     def __enter__(self) -> Site:
         return self

@@ -33,12 +33,12 @@ class Mosquitto:
         self._program = find_mosquitto()
         self._folder = folder
         self._tls = tls
-        self._ports = _free_ports(2)
+        self.ports = _free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder.with_suffix(".log")
 
     def configure(self, site: Site) -> mosquitto.Made:
-        self.made = mosquitto.write(site, self._folder, "127.0.0.1", *self._ports, tls=self._tls, run_as="root")
+        self.made = mosquitto.write(site, self._folder, "127.0.0.1", *self.ports, tls=self._tls, run_as="root")
         return self.made
 
     @property
@@ -61,7 +61,7 @@ class Mosquitto:
         deadline = time.monotonic() + START_S
         while True:
             try:
-                for port in self._ports:
+                for port in self.ports:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return
             except OSError:

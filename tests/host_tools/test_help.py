@@ -123,6 +123,7 @@ class Day:
             "signed.pdf": "a scan of the signed notice",
             "residents.csv": "姓名,房号,到期日期\nAnn,301,\nDing,304,2027-12-31\n",
             "passphrase.txt": "correct horse battery staple",
+            "wifi.txt": "a password",
         }.items():
             (folder / name).write_text(text)
         stock.write(folder / "MICROPYTHON.bin", stock.release())

@@ -1,0 +1,193 @@
+"""The service: carries what is queued for panels behind brokers, and collects their receipts, as they come and go.
+
+What is queued stands in the registry (deletions that are owed, lost cards), so that nothing is lost with a service, and
+several may run on one registry. A panel is visited when something is queued for it, when it comes online, and once in a
+while; for one that is away a deletion is left with the broker, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from host_tools import burial, ledger, receipts
+from host_tools.errors import HostError
+from host_tools.fleet.crowd import WORKERS, Brokers, Crowd, Leased, by_broker
+from host_tools.link.carrier import Carrier
+from host_tools.link.mqtt import Address
+from host_tools.site import Panel, PanelRecord, Site
+
+_LOOK_S = 2.0
+_SWEEP_S = 3600.0
+_STATES_S = 1.0  # how long the broker may take to tell who is there
+_AGAIN_S, _MOST_AGAIN_S = 5.0, 600.0
+
+_QUEUED = (
+    "SELECT panel_id, min(tries) AS tries FROM deadlines WHERE state = 'pending' AND cause != 'decommission' "
+    "GROUP BY panel_id UNION ALL SELECT panel_id, 1 FROM lost_cards WHERE state = 'pending' GROUP BY panel_id"
+)
+
+log = logging.getLogger("menshen.fleet")
+
+
+@dataclass
+class Visit:
+    confirmed: int = 0
+    receipts: int = 0
+    problem: str = ""
+
+
+@dataclass
+class Tally:
+    visits: int = 0
+    confirmed: int = 0
+    receipts: int = 0
+    problems: int = 0
+
+    def add(self, visit: Visit) -> None:
+        self.visits += 1
+        self.confirmed += visit.confirmed
+        self.receipts += visit.receipts
+        self.problems += bool(visit.problem)
+
+
+@dataclass
+class _Known:
+    """Of a panel: when it may be visited again without a reason, and after so many failures."""
+
+    visit_at: float = 0.0
+    again_at: float = 0.0
+    failures: int = 0
+    under_way: bool = False
+    came: bool = field(default=False)
+
+
+class Service:
+    """`open_site(open_carrier)` opens the registry anew. `run` works until `stop`, from whatever thread."""
+
+    def __init__(
+        self, open_site: Callable[[Callable[[str], Carrier]], Site], workers: int = WORKERS, sweep_s: float = _SWEEP_S
+    ) -> None:
+        self._open_site = open_site
+        self._workers = workers
+        self._sweep_s = sweep_s
+        self._brokers = Brokers(self._on_state)
+        self._known: dict[bytes, _Known] = {}
+        self._came: set[str] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._news = threading.Event()
+        self.tally = Tally()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._news.set()
+
+    def run(self, once: bool = False) -> Tally:
+        """`once`: one visit to everyone who is there or for whom something is queued, then the end."""
+        try:
+            with self._open_site(self._brokers.carrier) as site:
+                self._connect(site)
+                with Crowd(lambda: self._open_site(self._brokers.carrier), self._workers) as crowd:
+                    if once:
+                        self._round(site, crowd, [])
+                    else:
+                        self._serve(site, crowd)
+        finally:
+            self._brokers.close()
+        return self.tally
+
+    def _serve(self, site: Site, crowd: Crowd) -> None:
+        visits: list[Future[Visit]] = []
+        while not self._stopping.is_set():
+            self._news.clear()
+            visits = self._round(site, crowd, [visit for visit in visits if not visit.done()])
+            self._news.wait(_LOOK_S)
+        crowd.drop()
+        log.info("stopping: what is under way is finished")
+
+    def _connect(self, site: Site) -> None:
+        """To every broker of the site, and hears who is there. Raises NoPanel, LinkFailed."""
+        records = self._records(site)
+        brokers = {self._brokers.of(record.port).address.broker for record in records}
+        log.info("%d panels behind %d brokers", len(records), len(brokers))
+        self._stopping.wait(_STATES_S if records else 0)
+
+    @staticmethod
+    def _records(site: Site) -> list[PanelRecord]:
+        return [record for record in site.panel_records() if by_broker(record) and record.state == "active"]
+
+    def _round(self, site: Site, crowd: Crowd, visits: list[Future[Visit]]) -> list[Future[Visit]]:
+        """Gives out every visit that is due."""
+        queued: dict[bytes, int] = {}
+        for row in site.registry.rows(_QUEUED):
+            panel_id = bytes(row["panel_id"])
+            queued[panel_id] = min(queued.get(panel_id, row["tries"]), row["tries"])
+        with self._lock:
+            came, self._came = self._came, set()
+        now = time.monotonic()
+        for record in self._records(site):
+            known = self._known.setdefault(record.panel_id, _Known())
+            known.came = known.came or Address.of(record.port).base in came
+            if not known.under_way and self._due(record, known, queued.get(record.panel_id), now):
+                known.under_way, known.came = True, False
+                visit = crowd.give(record, _visit)
+                visit.add_done_callback(lambda visit, record=record: self._done(record, visit))  # type: ignore[misc]
+                visits.append(visit)
+        return visits
+
+    def _due(self, record: PanelRecord, known: _Known, tries: int | None, now: float) -> bool:
+        online = self._brokers.of(record.port).states.get(Address.of(record.port).base)
+        if online is False:
+            return tries == 0  # to leave it with the broker
+        if known.came:
+            return True
+        return now >= known.again_at and (tries is not None or now >= known.visit_at)
+
+    def _done(self, record: PanelRecord, future: Future[Visit]) -> None:
+        """On the worker's thread."""
+        known = self._known[record.panel_id]
+        now = time.monotonic()
+        known.under_way = False
+        if future.cancelled():
+            return
+        error = future.exception()
+        visit = Visit(problem=str(error)) if error else future.result()
+        if isinstance(error, Leased):
+            known.again_at = now + _LOOK_S
+            return
+        with self._lock:
+            self.tally.add(visit)
+        if visit.problem:
+            known.again_at = now + min(_AGAIN_S * 2**known.failures, _MOST_AGAIN_S)
+            known.failures += 1
+            log.warning("%s: %s", record.name, visit.problem)
+            return
+        known.failures, known.again_at, known.visit_at = 0, 0.0, now + self._sweep_s
+        if visit.confirmed or visit.receipts:
+            log.info("%s: %d deletions confirmed, %d receipts fetched", record.name, visit.confirmed, visit.receipts)
+
+    def _on_state(self, base: str, online: bool) -> None:
+        """On the broker's thread."""
+        if online:
+            with self._lock:
+                self._came.add(base)
+            self._news.set()
+
+
+def _visit(site: Site, panel: Panel) -> Visit:
+    visit = Visit()
+    try:
+        for outcome in ledger.settle(site, panel):
+            visit.confirmed += outcome.confirmed
+            visit.problem = visit.problem or outcome.problem
+        if not visit.problem:
+            burial.push_if_restored(site, panel)
+            visit.receipts = len(receipts.collect(site, panel))
+    except HostError as error:
+        visit.problem = visit.problem or str(error)
+    return visit
