@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test faults fuzz lint bench setup lock clean
+.PHONY: demo test faults fuzz fleet lint bench setup lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -21,6 +21,10 @@ faults: $(READY)
 # Every parser that faces the outside against 200,000 hostile inputs; at most 5 minutes.
 fuzz: $(READY)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# One face is wiped from a thousand panels over a broker, some of them away or misbehaving; needs Debian's mosquitto.
+fleet: $(READY)
+	@$(BIN)/python -m tests.fleet $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -32,6 +32,8 @@ def carry_out(site: Site, panel: Panel, handle: bytes) -> bytes | None:
 
     Raises what the panel or the link raised, with the try noted in the ledger.
     """
+    if not deadlines.pending(site, handle, panel.panel_id):  # another service has been quicker
+        return _settled(site, panel, handle)
     try:
         panel.connected()  # a new contact begins with what waits for the panel: this too
         owed = deadlines.pending(site, handle, panel.panel_id)

@@ -33,8 +33,7 @@ def wipe_everywhere(
         "UNION SELECT panel_id FROM enrolments WHERE handle = ?1 AND state != 'wiped'",
         resident.handle,
     )
-    for row in rows:
-        deadlines.open_(site, resident.handle, row["panel_id"], cause, reference, days)
+    deadlines.open_on(site, resident.handle, [bytes(row["panel_id"]) for row in rows], cause, reference, days)
     if cause == "order":
         with site.registry.transaction() as db:
             db.execute(

@@ -5,27 +5,24 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from typing import TypeVar
 
-from host_tools.errors import LinkFailed
 from host_tools.fleet import leases
 from host_tools.link.carrier import Carrier, open_port
 from host_tools.link.mqtt import Address, Broker, MqttCarrier
 from host_tools.site import Panel, PanelRecord, Site
 
 WORKERS = 8
-_PATIENCE_S = 60.0  # for a panel that another service is at work with
-_AGAIN_S = 0.25
+_AHEAD = 4  # panels in hand for each worker
+_AGAIN_S = 0.5
 
 T = TypeVar("T")
 Work = Callable[[Site, Panel], T]
-_Task = tuple[PanelRecord, Work[object], "Future[object]", float]
-
-
-class Leased(LinkFailed):
-    """Another service is at work with this panel."""
+_Task = tuple[PanelRecord, Work[object], "Future[object]"]
 
 
 def by_broker(record: PanelRecord) -> bool:
@@ -41,9 +38,8 @@ class Brokers:
         self._open: dict[str, Broker] = {}
         self._watched: set[tuple[str, str]] = set()
 
-    def of(self, port: str) -> Broker:
-        """Raises NoPanel, LinkFailed, Usage."""
-        address = Address.of(port)
+    def of(self, address: Address) -> Broker:
+        """Raises NoPanel, LinkFailed."""
         everybody = f"{address.base.rpartition('/')[0]}/+"
         with self._lock:
             broker = self._open.get(address.broker)
@@ -56,7 +52,9 @@ class Brokers:
 
     def carrier(self, port: str) -> Carrier:
         """As `open_port`."""
-        return MqttCarrier(port, self.of(port)) if port.startswith(("mqtt:", "mqtts:")) else open_port(port)
+        if not port.startswith(("mqtt:", "mqtts:")):
+            return open_port(port)
+        return MqttCarrier(port, self.of(Address.of(port)))
 
     def close(self) -> None:
         for broker in self._open.values():
@@ -65,10 +63,19 @@ class Brokers:
 
 
 class Crowd:
-    """Threads with a site of their own each, which `open_site` opens. A context manager that ends when all is done."""
+    """Threads with a site of their own each, which `open_site` opens, and the leases of the panels in their hands.
 
-    def __init__(self, open_site: Callable[[], Site], workers: int = WORKERS) -> None:
+    Leases are taken and given back many at a time, by the thread that gives out the work, on its own `site`. A context
+    manager that ends when all is done.
+    """
+
+    def __init__(self, site: Site, open_site: Callable[[], Site], workers: int = WORKERS) -> None:
+        self._site = site
         self._holder = leases.own_name()
+        self._most = workers * _AHEAD
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._in_hand: dict[bytes, Future[object]] = {}
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._work, args=(open_site,), daemon=True) for _ in range(workers)]
         for thread in self._threads:
@@ -82,58 +89,94 @@ class Crowd:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
+        self._give_back()
 
-    def give(self, record: PanelRecord, work: Work[T], patience_s: float = 0.0) -> Future[T]:
-        """`work` is done while nobody else works with the panel; Leased when somebody does for longer than that."""
-        done: Future[T] = Future()
-        self._tasks.put((record, work, done, patience_s))  # type: ignore[arg-type]
-        return done
+    @property
+    def hungry(self) -> bool:
+        """Whether it is worth while to give out more."""
+        return self._busy <= self._most // 2
+
+    def give(self, records: Iterable[PanelRecord], work: Work[T]) -> dict[bytes, Future[T]]:
+        """Gives out `work` with as many of the panels as there is room for and as nobody else has; by panel id."""
+        if not self.hungry:
+            return {}
+        self._give_back()
+        room = self._most - self._busy
+        wanted = [record for record in records if record.panel_id not in self._in_hand][:room]
+        taken = leases.take(self._site, [record.panel_id for record in wanted], self._holder)
+        given: dict[bytes, Future[T]] = {}
+        for record in wanted:
+            if record.panel_id in taken:
+                done: Future[T] = Future()
+                given[record.panel_id] = done
+                self._in_hand[record.panel_id] = done  # type: ignore[assignment]
+                with self._lock:
+                    self._busy += 1
+                self._tasks.put((record, work, done))  # type: ignore[arg-type]
+        return given
 
     def drop(self) -> None:
         """What nobody has begun is not begun."""
-        while True:
-            try:
-                task = self._tasks.get_nowait()
-            except queue.Empty:
-                return
-            if task:
+        with suppress(queue.Empty):
+            while task := self._tasks.get_nowait():
                 task[2].cancel()
 
-    def _work(self, open_site: Callable[[], Site]) -> None:
-        with open_site() as site:
-            while task := self._tasks.get():
-                record, work, done, patience_s = task
-                try:
-                    done.set_result(self._alone(site, record, work, patience_s))
-                except Exception as error:  # whoever asked for it judges it
-                    done.set_exception(error)
+    def _give_back(self) -> None:
+        done = [panel_id for panel_id, future in self._in_hand.items() if future.done()]
+        if done:
+            leases.give_back(self._site, done, self._holder)
+            for panel_id in done:
+                del self._in_hand[panel_id]
 
-    def _alone(self, site: Site, record: PanelRecord, work: Work[object], patience_s: float) -> object:
-        deadline = time.monotonic() + patience_s
-        while not leases.take(site, record.panel_id, self._holder):
-            if time.monotonic() >= deadline:
-                raise Leased(f"Another service is at work with {record.name}.")
-            time.sleep(_AGAIN_S)
+    def _work(self, open_site: Callable[[], Site]) -> None:
+        site: Site | None = None
         try:
-            with site.link(record) as panel:
-                return work(site, panel)
+            while task := self._tasks.get():
+                record, work, done = task
+                try:
+                    site = site or open_site()
+                    with site.link(record) as panel:
+                        answer = work(site, panel)
+                except Exception as error:  # whoever asked for it judges it
+                    self._end(lambda done=done, error=error: done.set_exception(error))  # type: ignore[misc]
+                else:
+                    self._end(lambda done=done, answer=answer: done.set_result(answer))  # type: ignore[misc]
         finally:
-            leases.give_back(site, record.panel_id, self._holder)
+            if site:
+                site.close()
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        with self._lock:
+            self._busy -= 1
+        tell()
 
 
 def each(site: Site, records: list[PanelRecord], work: Work[T]) -> list[T]:
-    """`work` on every panel, those behind brokers at once; what it gave, in the same order."""
+    """`work` on every panel, those behind brokers at once; what it gave, in the same order.
+
+    With a panel that another service has in its hands it begins when that has done.
+    """
     far = [record for record in records if by_broker(record)]
     if len(far) < 2:
         return [work(site, site.link(record)) for record in records]
+    done = {record.panel_id: work(site, site.link(record)) for record in records if not by_broker(record)}
     brokers = Brokers()
     try:
-        with Crowd(lambda: site.again(brokers.carrier), min(WORKERS, len(far))) as crowd:
-            given = {record.panel_id: crowd.give(record, work, _PATIENCE_S) for record in far}
-            near = {
-                record.panel_id: work(site, site.link(record)) for record in records if record.panel_id not in given
-            }
-            done = {panel_id: future.result() for panel_id, future in given.items()}
+        with Crowd(site, lambda: site.again(brokers.carrier), min(WORKERS, len(far))) as crowd:
+            left = deque(far)
+            given: dict[bytes, Future[T]] = {}
+            while left or given:
+                fresh = crowd.give(left, work)
+                left = deque(record for record in left if record.panel_id not in fresh)
+                given |= fresh
+                if given:
+                    wait(given.values(), _AGAIN_S, FIRST_COMPLETED)
+                else:
+                    time.sleep(_AGAIN_S)
+                for panel_id in [panel_id for panel_id, future in given.items() if future.done()]:
+                    done[panel_id] = given.pop(panel_id).result()
+                if left and not fresh:
+                    left.rotate(-WORKERS)  # the first ones are somebody else's, perhaps
     finally:
         brokers.close()
-    return [(near | done)[record.panel_id] for record in records]
+    return [done[record.panel_id] for record in records]

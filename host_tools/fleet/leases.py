@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 
 from host_tools.site import Site
 
@@ -16,23 +17,28 @@ _LEASE_S = 120
 
 
 def own_name() -> str:
-    """Of one worker pool, unlike any other's."""
+    """Of one service or command, unlike any other's."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def take(site: Site, panel_id: bytes, holder: str) -> bool:
-    """Whether the panel is `holder`'s now."""
+def take(site: Site, panel_ids: Iterable[bytes], holder: str) -> set[bytes]:
+    """Those of the panels that are `holder`'s now; the others are somebody else's."""
     now = site.now()
-    with site.registry.transaction(alone=False) as db:
-        row = db.execute(
-            "INSERT INTO leases (panel_id, holder, until) VALUES (?, ?, ?) ON CONFLICT (panel_id) DO UPDATE "
-            "SET holder = excluded.holder, until = excluded.until "
-            "WHERE leases.until < ? OR leases.holder = excluded.holder RETURNING holder",
-            (panel_id, holder, now + _LEASE_S, now),
-        ).fetchone()
-    return row is not None
+    taken = set()
+    with site.registry.transaction() as db:
+        for panel_id in panel_ids:
+            row = db.execute(
+                "INSERT INTO leases (panel_id, holder, until) VALUES (?, ?, ?) ON CONFLICT (panel_id) DO UPDATE "
+                "SET holder = excluded.holder, until = excluded.until "
+                "WHERE leases.until < ? OR leases.holder = excluded.holder RETURNING holder",
+                (panel_id, holder, now + _LEASE_S, now),
+            ).fetchone()
+            if row is not None:
+                taken.add(panel_id)
+    return taken
 
 
-def give_back(site: Site, panel_id: bytes, holder: str) -> None:
-    with site.registry.transaction(alone=False) as db:
-        db.execute("DELETE FROM leases WHERE panel_id = ? AND holder = ?", (panel_id, holder))
+def give_back(site: Site, panel_ids: Iterable[bytes], holder: str) -> None:
+    with site.registry.transaction() as db:
+        for panel_id in panel_ids:
+            db.execute("DELETE FROM leases WHERE panel_id = ? AND holder = ?", (panel_id, holder))

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 from host_tools import burial, ledger, receipts
 from host_tools.errors import HostError
-from host_tools.fleet.crowd import WORKERS, Brokers, Crowd, Leased, by_broker
+from host_tools.fleet.crowd import WORKERS, Brokers, Crowd, by_broker
 from host_tools.link.carrier import Carrier
 from host_tools.link.mqtt import Address
 from host_tools.site import Panel, PanelRecord, Site
@@ -59,11 +60,13 @@ class Tally:
 class _Known:
     """Of a panel: when it may be visited again without a reason, and after so many failures."""
 
+    port: str
+    address: Address
     visit_at: float = 0.0
     again_at: float = 0.0
     failures: int = 0
     under_way: bool = False
-    came: bool = field(default=False)
+    came: bool = False
 
 
 class Service:
@@ -92,28 +95,23 @@ class Service:
         try:
             with self._open_site(self._brokers.carrier) as site:
                 self._connect(site)
-                with Crowd(lambda: self._open_site(self._brokers.carrier), self._workers) as crowd:
-                    if once:
-                        self._round(site, crowd, [])
-                    else:
-                        self._serve(site, crowd)
+                with Crowd(site, lambda: self._open_site(self._brokers.carrier), self._workers) as crowd:
+                    while not self._stopping.is_set():
+                        self._news.clear()
+                        idle = self._round(site, crowd)
+                        if once and idle:
+                            break
+                        self._news.wait(_LOOK_S)
+                    crowd.drop()
         finally:
             self._brokers.close()
+        log.info("stopped")
         return self.tally
-
-    def _serve(self, site: Site, crowd: Crowd) -> None:
-        visits: list[Future[Visit]] = []
-        while not self._stopping.is_set():
-            self._news.clear()
-            visits = self._round(site, crowd, [visit for visit in visits if not visit.done()])
-            self._news.wait(_LOOK_S)
-        crowd.drop()
-        log.info("stopping: what is under way is finished")
 
     def _connect(self, site: Site) -> None:
         """To every broker of the site, and hears who is there. Raises NoPanel, LinkFailed."""
         records = self._records(site)
-        brokers = {self._brokers.of(record.port).address.broker for record in records}
+        brokers = {self._brokers.of(Address.of(record.port)).address.broker for record in records}
         log.info("%d panels behind %d brokers", len(records), len(brokers))
         self._stopping.wait(_STATES_S if records else 0)
 
@@ -121,8 +119,8 @@ class Service:
     def _records(site: Site) -> list[PanelRecord]:
         return [record for record in site.panel_records() if by_broker(record) and record.state == "active"]
 
-    def _round(self, site: Site, crowd: Crowd, visits: list[Future[Visit]]) -> list[Future[Visit]]:
-        """Gives out every visit that is due."""
+    def _round(self, site: Site, crowd: Crowd) -> bool:
+        """Gives out visits that are due, as many as there is room for; whether nothing is due or under way."""
         queued: dict[bytes, int] = {}
         for row in site.registry.rows(_QUEUED):
             panel_id = bytes(row["panel_id"])
@@ -130,46 +128,51 @@ class Service:
         with self._lock:
             came, self._came = self._came, set()
         now = time.monotonic()
+        due = []
         for record in self._records(site):
-            known = self._known.setdefault(record.panel_id, _Known())
-            known.came = known.came or Address.of(record.port).base in came
-            if not known.under_way and self._due(record, known, queued.get(record.panel_id), now):
-                known.under_way, known.came = True, False
-                visit = crowd.give(record, _visit)
-                visit.add_done_callback(lambda visit, record=record: self._done(record, visit))  # type: ignore[misc]
-                visits.append(visit)
-        return visits
+            known = self._known.get(record.panel_id)
+            if known is None or known.port != record.port:
+                known = self._known[record.panel_id] = _Known(record.port, Address.of(record.port))
+            known.came = known.came or known.address.base in came
+            if not known.under_way and self._due(known, queued.get(record.panel_id), now):
+                due.append(record)
+        # Those for whom something is queued come first.
+        due.sort(key=lambda record: record.panel_id not in queued)
+        for panel_id, visit in crowd.give(due, _visit).items():
+            known = self._known[panel_id]
+            known.under_way, known.came = True, False
+            name = next(record.name for record in due if record.panel_id == panel_id)
+            visit.add_done_callback(partial(self._done, crowd, name, known))
+        return not due and not any(known.under_way for known in self._known.values())
 
-    def _due(self, record: PanelRecord, known: _Known, tries: int | None, now: float) -> bool:
-        online = self._brokers.of(record.port).states.get(Address.of(record.port).base)
+    def _due(self, known: _Known, tries: int | None, now: float) -> bool:
+        online = self._brokers.of(known.address).states.get(known.address.base)
         if online is False:
             return tries == 0  # to leave it with the broker
         if known.came:
             return True
         return now >= known.again_at and (tries is not None or now >= known.visit_at)
 
-    def _done(self, record: PanelRecord, future: Future[Visit]) -> None:
+    def _done(self, crowd: Crowd, name: str, known: _Known, future: Future[Visit]) -> None:
         """On the worker's thread."""
-        known = self._known[record.panel_id]
-        now = time.monotonic()
         known.under_way = False
         if future.cancelled():
             return
         error = future.exception()
         visit = Visit(problem=str(error)) if error else future.result()
-        if isinstance(error, Leased):
-            known.again_at = now + _LOOK_S
-            return
+        now = time.monotonic()
         with self._lock:
             self.tally.add(visit)
         if visit.problem:
             known.again_at = now + min(_AGAIN_S * 2**known.failures, _MOST_AGAIN_S)
             known.failures += 1
-            log.warning("%s: %s", record.name, visit.problem)
-            return
-        known.failures, known.again_at, known.visit_at = 0, 0.0, now + self._sweep_s
-        if visit.confirmed or visit.receipts:
-            log.info("%s: %d deletions confirmed, %d receipts fetched", record.name, visit.confirmed, visit.receipts)
+            log.warning("%s: %s", name, visit.problem)
+        else:
+            known.failures, known.again_at, known.visit_at = 0, 0.0, now + self._sweep_s
+            if visit.confirmed or visit.receipts:
+                log.info("%s: %d deletions confirmed, %d receipts fetched", name, visit.confirmed, visit.receipts)
+        if crowd.hungry:
+            self._news.set()
 
     def _on_state(self, base: str, online: bool) -> None:
         """On the broker's thread."""

@@ -65,33 +65,45 @@ def open_(
     site: Site, handle: bytes, panel_id: bytes, cause: str, reference: str = "", days: int | None = None
 ) -> Deadline:
     """Starts the clock, or finds the one that runs for the same cause. The deletion is buried at once."""
-    if running := _running(site, handle, panel_id, cause, reference):
-        return running
+    open_on(site, handle, [panel_id], cause, reference, days)
+    return next(deadline for deadline in _running(site, handle, cause, reference) if deadline.panel_id == panel_id)
+
+
+def open_on(
+    site: Site, handle: bytes, panel_ids: list[bytes], cause: str, reference: str = "", days: int | None = None
+) -> None:
+    """The same on many panels, in one stroke."""
+    running = {deadline.panel_id for deadline in _running(site, handle, cause, reference)}
+    fresh = [panel_id for panel_id in panel_ids if panel_id not in running]
+    if not fresh:
+        return
     now = site.now()
     due = now + (days_for(site, cause) if days is None else days) * DAY_S
     buried = ["face", "consent"] if cause in _ENDS_CONSENT else ["face"]
-    site.bury(*(Tombstone(what, handle, panel_id, now, 0, cause) for what in buried))
-    with site.registry.transaction() as db:
-        if running := _running(site, handle, panel_id, cause, reference):  # somebody else's, begun just now
-            return running
-        row = db.execute(
-            "INSERT INTO deadlines (handle, panel_id, cause, reference, opened, due, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'pending') RETURNING *",
-            (handle, panel_id, cause, reference, now, due),
-        ).fetchone()
-    site.note("deletion_owed", handle, panel_id, cause=cause, due=due)
-    return Deadline.of(row)
+    stones = [Tombstone(what, handle, panel_id, now, 0, cause) for panel_id in fresh for what in buried]
+    with site.burying(stones) as db:
+        running = {deadline.panel_id for deadline in _running(site, handle, cause, reference)}
+        for panel_id in fresh:
+            if panel_id in running:  # somebody else's, begun just now
+                continue
+            db.execute(
+                "INSERT INTO deadlines (handle, panel_id, cause, reference, opened, due, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, 'pending')",
+                (handle, panel_id, cause, reference, now, due),
+            )
+            site.note_in(db, "deletion_owed", handle, panel_id, cause=cause, due=due)
+    site.keep_head()
 
 
-def _running(site: Site, handle: bytes, panel_id: bytes, cause: str, reference: str) -> Deadline | None:
-    same = [row for row in pending(site, handle, panel_id) if (row.cause, row.reference) == (cause, reference)]
-    return same[0] if same else None
+def _running(site: Site, handle: bytes, cause: str, reference: str) -> list[Deadline]:
+    same = (cause, reference)
+    return [deadline for deadline in pending(site, handle) if (deadline.cause, deadline.reference) == same]
 
 
 def confirm(site: Site, handle: bytes, panel_id: bytes, proof: str, receipt: bytes | None, sequence: int) -> None:
     """The panel has confirmed: closes what is pending for this record. `sequence`: the panel's number of it."""
     now = site.now()
-    with site.registry.transaction() as db:
+    with site.burying([Tombstone("face", handle, panel_id, now, sequence, proof)]) as db:
         db.execute(
             "UPDATE deadlines SET state = 'confirmed', confirmed = ?, proof = ?, receipt = ?, problem = '' "
             "WHERE handle = ? AND panel_id = ? AND state = 'pending'",
@@ -101,8 +113,8 @@ def confirm(site: Site, handle: bytes, panel_id: bytes, proof: str, receipt: byt
             "UPDATE enrolments SET state = 'wiped' WHERE handle = ? AND panel_id = ? AND state = 'stored'",
             (handle, panel_id),
         )
-    site.bury(Tombstone("face", handle, panel_id, now, sequence, proof))
-    site.note("deletion_confirmed", handle, panel_id, proof=proof)
+        site.note_in(db, "deletion_confirmed", handle, panel_id, proof=proof)
+    site.keep_head()
 
 
 def done_by_resident(

@@ -14,16 +14,17 @@ OpenCarrier = Callable[[str], Carrier]
 
 
 class Panel:
-    """`next_counter` as `PanelClient` takes it. Closes its link at the end of a `with` block."""
+    """`reserve(at_least)` gives counters never used before and remembers them for good, none lower than that. Closes
+    its link at the end of a `with` block."""
 
     def __init__(
         self,
         record: PanelRecord,
-        next_counter: Callable[[int], int],
+        reserve: Callable[[int], range],
         open_carrier: OpenCarrier = open_port,
     ) -> None:
         self.record = record
-        self._next_counter = next_counter
+        self._reserve = reserve
         self._open_carrier = open_carrier
         self._client: PanelClient | None = None
         self.on_contact: Callable[[Panel], None] | None = None
@@ -66,7 +67,7 @@ class Panel:
     def leave(self, op: str, **fields: Any) -> bool:
         """A request for a panel that cannot be reached; True when its port keeps it until the panel is back, which then
         carries it out before anything else. What came of it, the next contact tells."""
-        client = PanelClient(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
+        client = PanelClient(self._open_carrier(self.record.port), self.record.link_key, _Counters(self._reserve))
         try:
             return client.leave(op, **fields)
         finally:
@@ -82,7 +83,7 @@ class Panel:
         return self._client
 
     def _open(self) -> PanelClient:
-        client, hello = connect(self._open_carrier(self.record.port), self.record.link_key, self._next_counter)
+        client, hello = connect(self._open_carrier(self.record.port), self.record.link_key, _Counters(self._reserve))
         try:
             self._check(hello)
         except BaseException:
@@ -104,3 +105,18 @@ class Panel:
                 f"Another panel ({hello['panel_id'].hex()}) answers where {self.name} "
                 f"({self.panel_id.hex()}) should be. Check the port; do not trust it until you know why."
             )
+
+
+class _Counters:
+    """One contact's, as `PanelClient` takes them; what is left at its end is skipped."""
+
+    def __init__(self, reserve: Callable[[int], range]) -> None:
+        self._reserve = reserve
+        self._left = range(0)
+
+    def __call__(self, at_least: int) -> int:
+        if not self._left or at_least > self._left[-1]:
+            self._left = self._reserve(at_least)
+        found = max(self._left[0], at_least)
+        self._left = range(found + 1, self._left.stop)
+        return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from host_tools.site.place import Place
 from host_tools.site.records import Consent, Credential, Enrolment, PanelRecord, Receipt, Resident
 from host_tools.site.registry import Registry
 
+_COUNTERS = 8  # as many requests as a contact usually has
 _ENROLMENT = "SELECT consent_id, model_id, templates, expiry, state FROM enrolments"
 
 
@@ -88,8 +90,12 @@ class Site:
     def note(self, action: str, resident: bytes = b"", panel: bytes = b"", **detail: Any) -> None:
         """Adds an entry to the history of what managers did; `detail` must name nobody."""
         with self.registry.transaction() as db:
-            history.append(db, self.now(), self.actor, action, resident.hex(), panel.hex(), detail)
+            self.note_in(db, action, resident, panel, **detail)
         self.keep_head()
+
+    def note_in(self, db: Connection, action: str, resident: bytes = b"", panel: bytes = b"", **detail: Any) -> None:
+        """The same inside a transaction, after whose end `keep_head` must come."""
+        history.append(db, self.now(), self.actor, action, resident.hex(), panel.hex(), detail)
 
     def keep_head(self) -> None:
         """Writes the newest entry's number and hash beside the registry; of two who do so at once, the later one's."""
@@ -100,10 +106,17 @@ class Site:
 
     def bury(self, *stones: tombstones.Tombstone) -> None:
         """What is deleted from here on stays deleted, whatever backup comes back."""
+        with self.burying(stones):
+            pass
+
+    @contextmanager
+    def burying(self, stones: Sequence[tombstones.Tombstone]) -> Iterator[Connection]:
+        """A transaction in which these are buried, and in which more can be done."""
         tombstones.write(self.registry.beside, stones)
         with self.registry.transaction() as db:
             for stone in stones:
                 tombstones.bury(db, stone)
+            yield db
 
     def keep_stones(self) -> None:
         """Writes what the registry knows to be deleted beside it."""
@@ -151,7 +164,7 @@ class Site:
         if known is None or known.record != record:
             if known:
                 known.close()
-            known = Panel(record, lambda least: self._next_counter(record.panel_id, least), self._open_carrier)
+            known = Panel(record, lambda least: self._next_counters(record.panel_id, least), self._open_carrier)
             known.on_contact = self.on_contact
             known.on_answer = self.on_answer
             self._panels[record.panel_id] = known
@@ -203,14 +216,15 @@ class Site:
     def _link_key(self, record: PanelRecord) -> bytes:
         return self.safe.open(safe.link_secret(record.panel_id, record.kept_key))
 
-    def _next_counter(self, panel_id: bytes, at_least: int) -> int:
-        """Durable before it is used: no two hosts, and no host after a crash, use a counter twice."""
+    def _next_counters(self, panel_id: bytes, at_least: int) -> range:
+        """A few, durable before one is used: no two hosts, and no host after a crash, use a counter twice."""
         with self.registry.transaction(alone=False) as db:  # the statement locks the panel's row
             row = db.execute(
-                "UPDATE panels SET counter = greatest(counter + 1, ?) WHERE panel_id = ? RETURNING counter",
-                (at_least, panel_id),
+                "UPDATE panels SET counter = greatest(counter, ?) + ? WHERE panel_id = ? RETURNING counter",
+                (at_least - 1, _COUNTERS, panel_id),
             ).fetchone()
-        return int(row[0])
+        last = int(row[0])
+        return range(last - _COUNTERS + 1, last + 1)
 
 
 def _set_setting(db: Connection, name: str, value: int | str) -> None:

@@ -148,13 +148,14 @@ def test_no_counter_is_handed_out_twice(place: str, site: Site) -> None:
 
     def count(_: int) -> list[int]:
         with Site.open(place) as mine:
-            return [mine._next_counter(bytes(8), 1) for _ in range(20)]
+            return [mine._next_counters(bytes(8), 1) for _ in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
-        counters = [counter for found in pool.map(count, range(4)) for counter in found]
-    assert sorted(counters) == list(range(1, 81))
-    assert site._next_counter(bytes(8), 500) == 500
-    assert site._next_counter(bytes(8), 1) == 501
+        reserved = [counters for found in pool.map(count, range(4)) for counters in found]
+    counters = sorted(counter for some in reserved for counter in some)
+    assert counters == list(range(1, len(counters) + 1)) and len(reserved) == 80
+    assert site._next_counters(bytes(8), 5000)[0] == 5000
+    assert site._next_counters(bytes(8), 1)[0] == site._next_counters(bytes(8), 1)[0] - 8 == 5008
 
 
 def test_which_panel_and_which_resident_is_meant(site: Site) -> None:
