@@ -57,6 +57,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "events": (),
     "parity": (),
     "set_policy": (),
+    "network_set": ("vault_full", "hal"),
+    "network": (),
     "maintenance": ("refused",),
     "selftest": ("not_found",),
 }

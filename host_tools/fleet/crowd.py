@@ -70,6 +70,7 @@ class Crowd:
     """
 
     def __init__(self, site: Site, open_site: Callable[[], Site], workers: int = WORKERS) -> None:
+        site.safe.prepare()  # a passphrase is asked for once, and here
         self._site = site
         self._holder = leases.own_name()
         self._most = workers * _AHEAD

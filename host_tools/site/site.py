@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ class Site:
         return self.link(records[0])
 
     def link(self, record: PanelRecord) -> Panel:
+        """The record may be another thread's: its key is opened by this site."""
+        record = replace(record, opens=self._link_key)
         known = self._panels.get(record.panel_id)
         if known is None or known.record != record:
             if known:
