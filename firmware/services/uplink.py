@@ -65,12 +65,13 @@ class Uplink:
         """From the vault, once it is open; what cannot be read is as if it had never been set."""
         try:
             stored = json.loads(str(self._panel.vault.read_list(_NAME), "utf-8") or "{}")
-        except (VaultCorrupt, ValueError) as error:
+            stored["ca"] = a2b_base64(stored.get("ca", ""))
+        except (VaultCorrupt, ValueError, TypeError, AttributeError) as error:
             log("network", "the settings cannot be read (%s)" % type(error).__name__)
             return
-        for name in self._values:
-            self._values[name] = stored.get(name, self._values[name])
-        self._values["ca"] = a2b_base64(self._values["ca"])
+        for name, default in _DEFAULTS.items():
+            if isinstance(stored.get(name), type(default)):
+                self._values[name] = stored[name]
         self._due = ticks_ms()
         if self._values["host"]:
             self._hold()
@@ -143,7 +144,11 @@ class Uplink:
         keys = self._panel.vault.keys
         panel_id = str(hexlify(keys.panel_id), "ascii")
         base = "menshen/%s/%s/" % (str(hexlify(keys.label[:8]), "ascii"), panel_id)
-        context = _context(values["ca"]) if values["tls"] else None
+        try:
+            context = _context(values["ca"]) if values["tls"] else None
+        except BadRequest as error:
+            log("network", str(error))
+            return
         login = Login(
             values["host"],
             values["port"],

@@ -10,6 +10,7 @@ from firmware.app import Panel
 from firmware.base.ticks import ticks_ms
 from firmware.credentials.pin import ITERATIONS
 from firmware.crypto.hmac import pbkdf2_sha256
+from firmware.hal.virtual.network import VirtualNetwork
 from tests.firmware.vault_house import House
 
 SALT = b"flat 301's salt."
@@ -46,6 +47,7 @@ class Board:
         self.clock = house.clock
         self.lock, self.buzzer, self.display, self.console = Recorder(), Recorder(), Recorder(), Recorder()
         self.light = Recorder()
+        self.network = VirtualNetwork()
         self.keypad = self.nfc = self.door = self.exit_button = self.tamper = self
         self.typed, self.card = "", None
 

@@ -166,8 +166,6 @@ async def test_an_answer_that_nobody_acknowledged_is_sent_again():
     broker.say(b"\x40\x02" + first[0])
     await turns()
     broker.say(b"")  # the connection breaks
-    await turns()
-    assert not port.connected and not broker.open
     while broker.connections < 2:
         await asyncio.sleep(0.002)
     await turns()
@@ -235,7 +233,7 @@ async def test_a_broker_that_goes_silent_is_left():
     port._heard -= 36_000
     port.tend()
     await turns()
-    assert not broker.open and "silent" in port.problem
+    assert "silent" in port.problem
     task.cancel()
 
 

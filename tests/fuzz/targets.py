@@ -10,13 +10,14 @@ import struct
 
 from firmware.access.policy import Facts, Rights, decide
 from firmware.access.schedule import Schedule
-from firmware.base.errors import BadRequest, HalError, MenshenError
+from firmware.base.errors import BadRequest, HalError, LinkError, MenshenError
 from firmware.credentials import visitor
 from firmware.credentials.keypad import FLAT_DIGITS, PIN_MAX_DIGITS, PIN_MIN_DIGITS, KeypadEntry
 from firmware.credentials.nfc import CardReader
 from firmware.hal.drivers import pn532_frames
 from firmware.hal.drivers.pn532 import Pn532
 from firmware.link.messages import Framer, Seals, decode_frame, encode_frame, to_json
+from firmware.link.mqtt import Login, MqttPort, Packets, publish
 from firmware.link.ops import OPS
 from firmware.link.server import Server
 from firmware.nn import pack as packs
@@ -221,6 +222,26 @@ def link_stream(data: bytes) -> None:
         raise WrongOpen("a command was carried out that nobody sealed")
 
 
+_BROKER = Login("127.0.0.1", 1883, None, "", "panel", "", "", "b/")
+
+
+def broker_stream(data: bytes) -> None:
+    """What a broker sends, once it has let the panel in."""
+    panel, port, framer = _Panel(), MqttPort(_BROKER, _quiet), Framer()
+    port.connected, port._nonce = True, bytes(8)
+    try:
+        for kind, flags, body, size in Packets().feed(data):
+            port._take(kind, flags, body, size)
+            message = port.read()
+            for line in framer.feed(message):
+                panel.answer(line)
+                port.write(b"~")
+    except LinkError:
+        pass  # the connection ends
+    if [op for op in panel.done if op not in ("hello",)]:
+        raise WrongOpen("a command was carried out that nobody sealed")
+
+
 def link_payload(data: bytes) -> None:
     """The same, with the frame's checksum right."""
     panel = _Panel()
@@ -416,6 +437,15 @@ def targets() -> list:
             3000,
             [encode_frame(_sealed()), encode_frame(plain + bare), b"~~\r\n>>> ~AA==\r\n"],
             link_stream,
+        ),
+        (
+            "broker_stream",
+            3000,
+            [
+                publish("b/down", 7, encode_frame(_sealed())) + publish("b/echo", 8, bytes(8)),
+                publish("b/down", 9, encode_frame(plain + bare)) + b"\x40\x02\x00\x01\xd0\x00\x90\x03\x00\x01\x80",
+            ],
+            broker_stream,
         ),
         (
             "link_payload",
