@@ -21,6 +21,7 @@ from host_tools.site import Site
 
 _ITERATIONS = 101  # Mosquitto's own; the passwords here are random, nobody guesses them
 _HOST_USER = "menshen"
+_QUEUE, _QUEUE_A_PANEL = 1000, 20
 
 _CONFIG = """\
 # Written by menshen fleet broker-config, which may be run again.
@@ -28,8 +29,9 @@ per_listener_settings true
 {user}persistence true
 persistence_location {folder}/data/
 autosave_interval 30
-# What waits for a panel that is away; a command has at most 11 KB.
-max_queued_messages 1000
+# What waits for a panel that is away, and what a host is told at once of all panels. A command has at most 11 KB.
+max_queued_messages {queue}
+max_inflight_messages 100
 max_packet_size 16384
 set_tcp_nodelay true
 log_type error
@@ -114,6 +116,7 @@ def write(
     _save(folder / "rights-hosts", _HOST_RIGHTS.format(site=site.site_id.hex(), user=_HOST_USER))
     text = _CONFIG.format(
         folder=folder,
+        queue=_QUEUE + _QUEUE_A_PANEL * len(records),
         panel_port=panel_port,
         host_port=host_port,
         tls=_TLS.format(folder=folder) if tls else "",

@@ -146,9 +146,8 @@ class Service:
         return not due and not any(known.under_way for known in self._known.values())
 
     def _due(self, known: _Known, tries: int | None, now: float) -> bool:
-        online = self._brokers.of(known.address).states.get(known.address.base)
-        if online is False:
-            return tries == 0  # to leave it with the broker
+        if not self._brokers.of(known.address).states.get(known.address.base):
+            return tries == 0  # to leave it with the broker, and to say so
         if known.came:
             return True
         return now >= known.again_at and (tries is not None or now >= known.visit_at)

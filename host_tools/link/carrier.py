@@ -13,7 +13,10 @@ _POLL_S = 0.05
 
 
 class Carrier(Protocol):
-    away: bool  # known not to be there: what is asked now is not answered
+    @property
+    def away(self) -> bool:
+        """Known not to be there: what is asked now is not answered."""
+        ...
 
     def read(self) -> bytes:
         """What has arrived, after waiting a moment for it; b"" when nothing has. Raises LinkFailed."""

@@ -14,6 +14,7 @@ import queue
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,7 @@ class Broker:
         self._changed = threading.Condition()
         self._listeners: dict[str, list[queue.Queue[bytes]]] = {}
         self._filters: list[str] = []
+        self._watched_at = 0.0
         self._granted: set[int] = set()
         self._refusal = ""
         login = login if login is not None else Login.stored()
@@ -163,11 +165,13 @@ class Broker:
     def watch(self, base: str) -> None:
         """Hears the panel with these topics, or with "+" as its last part all of a site. Raises LinkFailed."""
         self._subscribe(f"{base}/{_UP}", f"{base}/{_STATE}")
+        self._watched_at = time.monotonic()
 
     def wait_state(self, base: str) -> bool | None:
         """Whether the panel is there; None when the broker has never heard of it."""
         with self._changed:
-            self._changed.wait_for(lambda: base in self.states, _STATE_S)
+            left = self._watched_at + _STATE_S - time.monotonic()
+            self._changed.wait_for(lambda: base in self.states, max(left, 0.0))
             return self.states.get(base)
 
     def listen(self, base: str) -> queue.Queue[bytes]:
@@ -260,11 +264,15 @@ class MqttCarrier:
             if self._own:
                 self._own.watch(self._base)
             self._heard = self._broker.listen(self._base)
-            self.away = self._broker.wait_state(self._base) is False
+            self._state = self._broker.wait_state(self._base)
         except BaseException:
             if self._own:
                 self._own.close()
             raise
+
+    @property
+    def away(self) -> bool:
+        return self._state is not True
 
     def read(self) -> bytes:
         if not self._broker.connected:
@@ -278,6 +286,8 @@ class MqttCarrier:
         self._broker.send(self._base, data)
 
     def leave(self, data: bytes) -> bool:
+        if self._state is None:  # for a panel that was never there the broker keeps nothing
+            return False
         self._broker.send(self._base, data, _CONNECT_S)
         return True
 

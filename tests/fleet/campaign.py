@@ -174,12 +174,13 @@ class Fleet:
 
     def run(self) -> Outcome:
         late_sim = self.sims[-1] if self.sims else None
+        late = {house.vault.panel_id for house in self.houses if house.late}
+        self._start_streets()
+        self._wait_online(self.outcome.panels)
         if late_sim:
             late_sim.kill()
-        self._start_streets()
-        late = {house.vault.panel_id for house in self.houses if house.late}
-        if late_sim:
             late.add(self.site.panel(f"real-{len(self.sims) - 1}").panel_id)
+        self._order_streets()
         self._wait_online(self.outcome.panels - len(late))
         with self._services() as services:
             started = time.time()
@@ -190,10 +191,7 @@ class Fleet:
             self.outcome.command = command.wait(DONE_S)
             self._talk(f"online panels done after {max(self.outcome.seconds, default=0):.1f} s; the others come back")
             back = time.time()
-            for process in self._streets:
-                assert process.stdin
-                process.stdin.write("late\n")
-                process.stdin.flush()
+            self._order_streets()
             if late_sim:
                 late_sim.restart()
             self._wait_receipts(started, self.outcome.panels, services)
@@ -215,13 +213,20 @@ class Fleet:
             process = self._start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
             self._streets.append(process)
 
+    def _order_streets(self) -> None:
+        """Panels that are late lose their power, or have it back."""
+        for process in self._streets:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+
     def _wait_online(self, count: int) -> None:
         broker = self.broker.connect()
         try:
             broker.watch(f"menshen/{self.site.site_id.hex()}/+")
             deadline = time.monotonic() + BOOT_S
-            while (online := sum(broker.states.values())) < count:
-                assert time.monotonic() < deadline, f"{online} of {count} panels came online"
+            while (online := sum(broker.states.values())) != count:
+                assert time.monotonic() < deadline, f"{online} panels are online, not {count}"
                 time.sleep(0.1)
         finally:
             broker.close()

@@ -1,7 +1,8 @@
 """A process full of protocol-level panels: `python -m tests.fleet.street FILE`.
 
-FILE holds, as JSON, the site's id and for each panel its secrets, its login, and what is wrong with it. Those that are
-not `late` start at once, the others with a line on standard input; its end ends all, and what became of them is told.
+FILE holds, as JSON, the site's id and for each panel its secrets, its login, and what is wrong with it. With the first
+line on standard input those that are `late` lose their power, with the next they have it back; its end ends all, and
+what became of them is told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,15 +70,19 @@ async def live(path: Path) -> dict[str, Any]:
     site_id = bytes.fromhex(spec["site"])
     houses = [House.of(house) for house in spec["houses"]]
     panels = [house.panel(site_id) for house in houses]
-    tasks = [asyncio.create_task(tend(panels))]
-    tasks += [asyncio.create_task(panel.run()) for panel, house in zip(panels, houses, strict=True) if not house.late]
+    late = [panel for panel, house in zip(panels, houses, strict=True) if house.late]
+    watch = asyncio.create_task(tend(panels))
+    running = {panel: asyncio.create_task(panel.run()) for panel in panels}
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    away = False
     while await orders.readline():
-        tasks += [asyncio.create_task(panel.run()) for panel, house in zip(panels, houses, strict=True) if house.late]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        away = not away
+        if away:
+            await _end(running[panel] for panel in late)
+        else:
+            running |= {panel: asyncio.create_task(panel.run()) for panel in late}
+    await _end([watch, *running.values()])
     vaults = [panel.vault for panel in panels]
     return {
         "duplicates_applied": sum(count - 1 for vault in vaults for count in vault.applied.values()),
@@ -85,6 +91,13 @@ async def live(path: Path) -> dict[str, Any]:
         "waiting": sum(vault.waiting() for vault in vaults),
         "faces": sum(len(vault.faces) for vault in vaults),
     }
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    ended = list(tasks)
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
 
 
 if __name__ == "__main__":
