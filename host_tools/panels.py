@@ -135,6 +135,8 @@ def _exchange_keys(
         kept_key = site.safe.seal(link_secret(panel_id, link_key))
         if unfinished:
             db.execute("DELETE FROM panels WHERE panel_id = ?", (unfinished.panel_id,))
+        if db.execute("SELECT 1 FROM panels WHERE name = ? AND state != 'retired'", (name,)).fetchone():
+            name = f"{name} {panel_id.hex()[:4]}"  # taken meanwhile; and a panel takes its keys once only
         db.execute(
             "INSERT INTO panels (panel_id, name, device_pub, link_key, port, state, added) "
             "VALUES (?, ?, ?, ?, ?, 'pending', ?)",

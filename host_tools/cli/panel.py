@@ -59,7 +59,7 @@ def provision(
         if opened.safe.protection() is None:
             talk("Its link key lies open in the registry. Seal the site's keys: menshen site lock.")
     mark = panels.fingerprint(record.device_pub)
-    sentence = f"{name} is provisioned. Its device key is {record.device_pub.hex()} (fingerprint {mark})."
+    sentence = f"{record.name} is provisioned. Its device key is {record.device_pub.hex()} (fingerprint {mark})."
     result(json, {**record.public(), "fingerprint": mark}, sentence)
 
 

@@ -29,12 +29,12 @@ from host_tools.site.sqlite import statements
 SCHEMA = "menshen"
 _WRITERS = 0x6D656E7368656E  # "menshen": the advisory lock's number
 _CONNECT_S = 10
-_BUSY_S = 10
+_BUSY_S = 30
 _STUCK_S = 60  # a host that vanished in a transaction gives the lock back after so long
 
 _OTHERS_TABLES = (
     "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-    "WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname != 'information_schema'"
+    "WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'menshen')"
 )
 _COLUMNS = (
     "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
@@ -236,9 +236,10 @@ class Postgres(Database):
             raise self._no_connection(error) from error
         db.adapters.register_dumper(bool, _Flag)
         db.adapters.register_loader("numeric", _Whole)
-        db.execute(f"SET search_path = {SCHEMA}, pg_catalog")
-        db.execute(f"SET lock_timeout = '{_BUSY_S}s'")
-        db.execute(f"SET idle_in_transaction_session_timeout = '{_STUCK_S}s'")
+        db.execute(
+            f"SET search_path = {SCHEMA}; SET lock_timeout = '{_BUSY_S}s'; "
+            f"SET idle_in_transaction_session_timeout = '{_STUCK_S}s'".encode()
+        )
         return db
 
     def _no_connection(self, error: psycopg.Error) -> HostError:

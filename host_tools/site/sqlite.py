@@ -12,7 +12,7 @@ from typing import Any
 from host_tools.errors import HostError, RegistryBroken, RegistryBusy, RegistryConflict, RegistryForeign
 from host_tools.site.database import Database
 
-_BUSY_S = 10.0
+_BUSY_S = 30.0
 
 
 class Sqlite(Database):
@@ -46,9 +46,13 @@ class Sqlite(Database):
         self._db.close()
 
     def version(self) -> int:
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if (version or tables) and (not version or "site" not in tables):
+        # In one statement: somebody else may make the registry at this moment.
+        row = self._db.execute(
+            "SELECT (SELECT user_version FROM pragma_user_version) AS version, count(*) AS tables, "
+            "coalesce(sum(name = 'site'), 0) AS ours FROM sqlite_master WHERE type = 'table'"
+        ).fetchone()
+        version = int(row["version"])
+        if (version or row["tables"]) and not (version and row["ours"]):
             raise RegistryForeign(f"{self._file} is another program's database. Choose another file.")
         return version
 

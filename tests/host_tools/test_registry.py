@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from link_rig import Rig
@@ -14,6 +15,7 @@ from link_rig import Rig
 from host_tools import credentials, residents
 from host_tools.errors import LinkFailed, NoPanel, RegistryBroken, RegistryConflict, RegistryNewer, Usage, VaultIsFull
 from host_tools.link.carrier import SerialCarrier
+from host_tools.link.client import PanelClient
 from host_tools.panels import provision, retire
 from host_tools.site import Panel, Site
 from host_tools.site.registry import Registry
@@ -235,3 +237,21 @@ def test_retiring_a_panel_forgets_its_key_and_frees_its_name(site: Site) -> None
     assert site.panel_records() == []
     insert_panel(site, b"b" * 8)
     assert [record.panel_id for record in site.panel_records()] == [b"b" * 8]
+
+
+def test_a_name_that_somebody_takes_meanwhile_does_not_cost_a_panel(
+    rig: Rig, site: Site, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A panel takes its keys once only: it must be in the registry, under whatever name."""
+    plain = PanelClient.plain
+
+    def meanwhile(client: PanelClient, op: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
+        reply = plain(client, op, timeout_s, **fields)
+        if op == "provision":
+            with Site.open(place) as other:
+                insert_panel(other, b"a" * 8)
+        return reply
+
+    monkeypatch.setattr(PanelClient, "plain", meanwhile)
+    panel = provision(site, rig.port, "door")
+    assert panel.name == f"door {panel.panel_id.hex()[:4]}" and site.panel(panel.name).record.state == "active"

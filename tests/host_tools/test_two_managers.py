@@ -111,6 +111,22 @@ def test_what_several_do_at_once_is_all_there_and_nothing_twice(place: str, site
     site.close()
 
 
+def test_several_make_one_registry_at_once(place: str) -> None:
+    program = "import sys; from host_tools.site import Site; input(); print(Site.open(sys.argv[1]).site_id.hex())"
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        for _ in range(MANAGERS)
+    ]
+    for maker in makers:
+        assert maker.stdin
+        maker.stdin.write("go\n")
+        maker.stdin.flush()
+    made = {maker.communicate()[0] for maker in makers}
+    assert [maker.returncode for maker in makers] == [0] * MANAGERS and len(made) == 1
+
+
 def test_a_restore_while_another_works_loses_nothing_of_his(place: str, site: Site, tmp_path: Path) -> None:
     backup.backup(site, tmp_path / "backup.db")
     other = Manager(place, "the other", 2 * ROUNDS)
