@@ -66,7 +66,8 @@ def open_(
 ) -> Deadline:
     """Starts the clock, or finds the one that runs for the same cause. The deletion is buried at once."""
     open_on(site, handle, [panel_id], cause, reference, days)
-    return next(deadline for deadline in _running(site, handle, cause, reference) if deadline.panel_id == panel_id)
+    same = [row for row in of(site, handle, panel_id) if (row.cause, row.reference) == (cause, reference)]
+    return max(same, key=lambda deadline: deadline.id)
 
 
 def open_on(

@@ -36,6 +36,7 @@ _OTHERS_TABLES = (
     "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
     "WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'menshen')"
 )
+_OWN_TABLES = "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = ?"
 _COLUMNS = (
     "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
     "AND column_name != 'rowid' ORDER BY ordinal_position"
@@ -107,18 +108,18 @@ class Postgres(Database):
         self._db.close()
 
     def version(self) -> int:
-        here = self.execute("SELECT to_regnamespace(?) AS name", (SCHEMA,)).fetchone()["name"]
-        if here is None:
+        # Tables are read here, not names resolved: a connection that waited for the lock may resolve what was before.
+        if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", (SCHEMA,)).fetchone():
             if self.execute(_OTHERS_TABLES).fetchone()[0]:
                 raise RegistryForeign(
                     f"{self._place} is another program's database. Make one for the site (createdb menshen), or let "
                     f"it share this one (CREATE SCHEMA {SCHEMA}). Nothing was changed."
                 )
             return 0
-        if self.execute("SELECT to_regclass(?) AS name", (f"{SCHEMA}.registry",)).fetchone()["name"]:
-            return int(self.execute("SELECT version FROM registry").fetchone()[0])
-        used = "SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(?)"
-        if self.execute(used, (SCHEMA,)).fetchone():
+        tables = [row["relname"] for row in self.execute(_OWN_TABLES, (SCHEMA,))]
+        if "registry" in tables:
+            return int(self.execute(f"SELECT version FROM {SCHEMA}.registry").fetchone()[0])
+        if tables:
             raise RegistryForeign(f"The schema {SCHEMA} in {self._place} is another program's. Nothing was changed.")
         return 0
 
@@ -126,7 +127,7 @@ class Postgres(Database):
         """Each connection is set up as it is made."""
 
     def migrate(self, step: str) -> None:
-        if self.execute("SELECT to_regclass(?) AS name", (f"{SCHEMA}.registry",)).fetchone()["name"] is None:
+        if "registry" not in [row["relname"] for row in self.execute(_OWN_TABLES, (SCHEMA,))]:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             self.execute("CREATE TABLE registry (version bigint NOT NULL)")
             self.execute("INSERT INTO registry VALUES (0)")
