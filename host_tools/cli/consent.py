@@ -15,12 +15,12 @@ from host_tools.cli.common import (
     Json,
     PanelName,
     SiteFile,
+    Stdout,
     Who,
     Yes,
     confirm,
     listing,
     on_panel,
-    progress,
     result,
     talk,
     waiting,
@@ -104,7 +104,9 @@ def give(
 @app.command()
 def withdraw(
     resident: Who,
-    save: Annotated[Path | None, typer.Option(help="Where to save the receipt.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Where to save the receipt; several get the panel's name added.")
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     site: SiteFile = None,
@@ -137,21 +139,24 @@ def withdraw(
             dry_run,
             json,
         )
-        done = [(door.name, consents.withdraw(opened, door, who)) for door in progress(doors, "Asking panels")]
-    got = [withdrawal.receipt for _, withdrawal in done if withdrawal.receipt]
-    if save and got:
-        save.write_bytes(got[0])
+        with waiting("Erasing"):
+            done = [(door.name, consents.withdraw(opened, door, who)) for door in doors]
+    got = {name: withdrawal.receipt for name, withdrawal in done if withdrawal.receipt}
+    if save:
+        _save(save, got)
+    data = {
+        **done[0][1].consent.public(),
+        "receipt": next((receipt.hex() for receipt in got.values()), None),
+        "panels": [{"panel": name, "receipt": got[name].hex() if name in got else None} for name, _ in done],
+    }
     waiting_for = [name for name, withdrawal in done if withdrawal.waiting]
     if waiting_for:
+        if json:
+            Stdout.document(data)
         raise Queued(
             f"{who.name} withdrew; it counts from now on. {', '.join(waiting_for)} could not do it yet and will be "
             "asked at the next contact. See: menshen deadlines."
         )
-    data = {
-        **done[0][1].consent.public(),
-        "receipt": got[0].hex() if got else None,
-        "panels": [{"panel": name, "receipt": w.receipt.hex() if w.receipt else None} for name, w in done],
-    }
     erased = "The face is erased; the receipt is kept." if got else "No face was stored."
     result(json, data, f"{who.name} withdrew. {erased}")
 
@@ -246,6 +251,17 @@ def notice(
     if not json:
         talk(f"{text.label}, version {text.version}, SHA-256 {text.hash.hex()}")
     result(json, data, f"{text.title}\n\n{text.text}")
+
+
+def _save(path: Path, receipts: dict[str, bytes]) -> None:
+    """A file that cannot be written is no reason to say that the face was not erased."""
+    for panel, receipt in receipts.items():
+        name = panel.replace("/", "-")
+        file = path if len(receipts) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}")
+        try:
+            file.write_bytes(receipt)
+        except OSError as error:
+            talk(f"The receipt cannot be saved as {file}: {error.strerror}. It is kept: menshen receipt save.")
 
 
 def _due(item: renewal.Renewal) -> dict[str, Any]:

@@ -96,12 +96,13 @@ def wipe(
 
 def _wipe_one(site: Site, door: Panel, who: Resident, save: Path | None, json: bool) -> None:
     try:
-        data = wipe_face(site, door, who)
+        with waiting("Erasing"):
+            data = wipe_face(site, door, who)
     except (NoPanel, LinkFailed) as error:
         raise Queued(f"{door.name} owes this deletion now and is asked at the next contact. {error}") from error
     info = receipts.verify(data, door.record.device_pub)
     if save:
-        save.write_bytes(data)
+        _write(save, data)
     told = f"Erased: flash block {', '.join(map(str, info.blocks))}. The receipt is valid and kept."
     result(json, [_outcome(ledger.Outcome(door.name, data))], told)
 
@@ -194,7 +195,7 @@ def save(
         kept = opened.receipts()
     if not 1 <= number <= len(kept):
         raise Usage(f"There is no receipt {number}. See: menshen receipt list.")
-    file.write_bytes(kept[number - 1].data)
+    _write(file, kept[number - 1].data)
     result(json, {"number": number, "file": str(file)}, f"Saved as {file}. Hand it over with the panel's public key.")
 
 
@@ -222,7 +223,7 @@ def show_log(
     """
     if context.invoked_subcommand:
         return
-    with on_panel(site, panel) as (opened, door):
+    with on_panel(site, panel) as (opened, door), waiting("Reading the log"):
         entries = [{**entry.public(), "when": when(entry.time)} for entry in audit.fetch(opened, door, since, limit)]
     listing(json, entries, ("seq", "when", "kind", "name", "detail"))
 
@@ -252,7 +253,7 @@ def verify_log(
         unreached.append(name)
         talk(f"{name} cannot be asked: {error}")
 
-    with Site.open(site) as opened:
+    with Site.open(site) as opened, waiting("Reading the logs"):
         breaks = chains.verify(opened, not offline, note)
         lengths = chains.lengths(opened)
     data = {"breaks": [found.public() for found in breaks], "entries": lengths, "unreached": unreached}
@@ -286,6 +287,13 @@ def host_log(site: SiteFile = None, json: Json = False) -> None:
 def _row(site: Site, number: int, data: bytes) -> dict[str, Any]:
     parsed = receipts.read(data)
     return {"number": number, **parsed.public(), "when": when(parsed.time), "receipt": data.hex()}
+
+
+def _write(path: Path, receipt: bytes) -> None:
+    try:
+        path.write_bytes(receipt)
+    except OSError as error:
+        raise Usage(f"The receipt cannot be saved as {path}: {error.strerror}. It is kept here.") from error
 
 
 def _key(text: str) -> bytes:

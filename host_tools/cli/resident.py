@@ -235,12 +235,14 @@ def move_out(
             outcomes = residents.move_out(opened, found)
         pending = deadlines.pending(opened, found.handle)
     receipts = [outcome.receipt.hex() for outcome in outcomes if outcome.receipt]
+    data = {"handle": found.handle.hex(), "receipts": receipts}
     if pending:
+        if json:
+            Stdout.document(data)
         raise Queued(
             f"{found.name} is moved out, but {len(pending)} panels have not confirmed; they are asked again. "
             "See: menshen deadlines."
         )
-    data = {"handle": found.handle.hex(), "receipts": receipts}
     told = f"{found.name} is moved out. Receipts for erased faces: {len(receipts)}."
     result(json, data, f"{told} Certificate: menshen certificate {found.handle.hex()}.")
 

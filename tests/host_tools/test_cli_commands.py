@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from host_tools import cli
+from host_tools.cli import fields
+from host_tools.cli.help import Page, commands
 from host_tools.sim.control import Sim
 
 STARTED = "app: ready"
@@ -72,6 +74,12 @@ def run(patch: pytest.MonkeyPatch, *words: str, stdin: str = "") -> Result:
             code = int(end.code or 0)
     assert "Traceback" not in err.getvalue()
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def undocumented(words: str, document: Any) -> list[str]:
+    """What `menshen WORDS --json` printed and its help does not say, or the other way round."""
+    page = Page.of(dict(commands(cli.app))[words].help or "")
+    return fields.mismatches(page.json, document)
 
 
 def picture(path: Path, side: int = 300) -> Path:

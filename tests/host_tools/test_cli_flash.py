@@ -11,7 +11,7 @@ from host_tools.image import partitions
 from host_tools.image.board_info import load
 from tests.host_tools import stock
 from tests.host_tools.rom_loader import DownloadMode
-from tests.host_tools.test_cli_commands import Result, run
+from tests.host_tools.test_cli_commands import Result, run, undocumented
 
 BOARD = "freenove_esp32s3_wroom_cam"
 
@@ -63,6 +63,7 @@ def test_a_board_is_flashed_and_a_panel_in_use_is_not_taken_by_surprise(release:
         asked = menshen(*words)  # nobody at the terminal
         assert asked.code == 2 and "is in use" in asked.err and "nothing was changed" in asked.err
         kept = menshen(*words, "--yes", "--json")
+        assert undocumented("flash", kept.json) == []
         assert kept.code == 0 and kept.json["vault"] == "kept" and chip.flash[vault.offset] == 0
         erased = menshen(*words, "--erase-vault", "--yes", "--json")
         assert erased.code == 0 and erased.json["vault"] == "erased" and chip.flash[vault.offset] == 0xFF
