@@ -207,7 +207,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
                 Sim.attach(folder / panel).stop()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_example_runs_and_json_is_as_documented(day: Day) -> None:
     for words in ELSEWHERE:
         assert words in (ROOT / ELSEWHERE[words]).read_text()
