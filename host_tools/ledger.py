@@ -8,6 +8,7 @@ from typing import Any
 
 from host_tools import burial, lost_cards, receipts
 from host_tools.errors import HostError, IdentityChanged, LinkFailed, NoPanel, Provisioning, RefusedByPanel
+from host_tools.fleet import crowd
 from host_tools.site import Panel, Site, deadlines
 from host_tools.site.deadlines import Deadline
 
@@ -96,16 +97,18 @@ def retry(site: Site, restored: bool = False) -> list[Outcome]:
     A panel whose flash was put back to an older state, or every one after the registry was `restored`, is told again
     what must stay deleted.
     """
-    outcomes = []
-    for record in site.panel_records():
-        panel = site.link(record)
-        outcomes += settle(site, panel)
-        try:
-            burial.push(site, panel) if restored else burial.push_if_restored(site, panel)
-            receipts.collect(site, panel)
-        except HostError as error:
-            if not any(outcome.panel == panel.name for outcome in outcomes):
-                outcomes.append(Outcome(panel.name, problem=str(error)))
+    found = crowd.each(site, site.panel_records(), lambda site, panel: _catch_up(site, panel, restored))
+    return [outcome for outcomes in found for outcome in outcomes]
+
+
+def _catch_up(site: Site, panel: Panel, restored: bool) -> list[Outcome]:
+    outcomes = settle(site, panel)
+    try:
+        burial.push(site, panel) if restored else burial.push_if_restored(site, panel)
+        receipts.collect(site, panel)
+    except HostError as error:
+        if not outcomes:
+            outcomes.append(Outcome(panel.name, problem=str(error)))
     return outcomes
 
 

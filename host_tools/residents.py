@@ -12,6 +12,7 @@ from typing import Any
 
 from host_tools import ledger
 from host_tools.errors import RegistryConflict, Usage
+from host_tools.fleet import crowd
 from host_tools.site import Panel, Resident, Site, deadlines
 from host_tools.site.database import Connection
 from host_tools.site.sending import sending
@@ -109,11 +110,10 @@ def move_out(site: Site, resident: Resident, reference: str = "", days: int | No
         resident.handle,
         resident.handle,
     )
-    for row in rows:
-        deadlines.open_(site, resident.handle, row["panel_id"], "move_out", reference, days)
-    owing = {row["panel_id"] for row in rows}
-    panels = [site.link(record) for record in site.panel_records() if record.panel_id in owing]
-    return [ledger.attempt(site, panel, resident.handle) for panel in panels]
+    owing = [bytes(row["panel_id"]) for row in rows]
+    deadlines.open_on(site, resident.handle, owing, "move_out", reference, days)
+    records = [record for record in site.panel_records() if record.panel_id in owing]
+    return crowd.each(site, records, lambda site, panel: ledger.attempt(site, panel, resident.handle))
 
 
 def under_14(born: str, today: date) -> bool:

@@ -18,8 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make fleet", description=__doc__)
     parser.add_argument("--panels", type=int, default=1000)
     parser.add_argument("--real", type=int, default=5, help="of them real virtual panels")
+    parser.add_argument("--site", default="", help="an empty registry (default: a SQLite file of its own)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Fleet(Path(folder), args.panels, args.real, talk=_talk) as fleet:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Fleet(Path(folder), args.panels, args.real, args.site, talk=_talk) as fleet,
+    ):
         outcome = fleet.run()
     slowest = max(outcome.seconds, default=0.0)
     _talk(f"online panels: {len(outcome.seconds)}, all done after {slowest:.1f} s")

@@ -68,14 +68,17 @@ def _percentile(values: list[float], share: int) -> float:
 
 
 class Fleet:
-    """`talk` hears what is going on."""
+    """`talk` hears what is going on. `place`: the registry, a file or a URL."""
 
-    def __init__(self, folder: Path, count: int, real: int, processes: int = 2, talk: Any = print) -> None:
+    def __init__(
+        self, folder: Path, count: int, real: int, place: str = "", processes: int = 2, talk: Any = print
+    ) -> None:
         self._folder, self._talk = folder, talk
+        self._place = place or str(folder / "site.db")
         self._real, self._processes = real, processes
         self._stack = contextlib.ExitStack()
         os.environ["MENSHEN_BROKER_LOGIN"] = str(folder / "login.json")
-        self.site = self._stack.enter_context(Site.open(folder / "site.db"))
+        self.site = self._stack.enter_context(Site.open(self._place))
         self.broker = Mosquitto(folder / "broker")
         self.houses = [street.House() for _ in range(count - real)]
         self.sims: list[Sim] = []
@@ -287,9 +290,10 @@ class Fleet:
             outcome.faults.append(f"menshen wipe ended with {outcome.command} ({EXIT_CODES.get(outcome.command)})")
 
     def _menshen(self, *words: str, log: str = "menshen") -> _Process:
-        site = str(self._folder / "site.db")
         out = self._stack.enter_context((self._folder / f"{log}.log").open("a"))
-        return self._start([sys.executable, "-m", "host_tools.cli", *words, "--site", site], stdout=out, stderr=out)
+        return self._start(
+            [sys.executable, "-m", "host_tools.cli", *words, "--site", self._place], stdout=out, stderr=out
+        )
 
     def _start(self, command: list[str], **streams: Any) -> _Process:
         env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

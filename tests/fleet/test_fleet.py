@@ -18,8 +18,8 @@ from tests.fleet.campaign import Fleet
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with Site.open(tmp_path / "site.db") as site:
+def site(place: str) -> Iterator[Site]:
+    with Site.open(place) as site:
         yield site
 
 
@@ -34,9 +34,12 @@ def panels_on(site: Site, *ports: str) -> list[PanelRecord]:
     return site.panel_records()
 
 
-def test_a_face_goes_from_every_panel_of_a_small_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)  # on SQLite: make fleet
+def test_a_face_goes_from_every_panel_of_a_small_fleet(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MENSHEN_BROKER_LOGIN", str(tmp_path / "login.json"))
-    with Fleet(tmp_path, 18, 0, processes=1, talk=lambda text: None) as fleet:
+    with Fleet(tmp_path, 18, 0, place, processes=1, talk=lambda text: None) as fleet:
         assert {house.late for house in fleet.houses} == {house.twice for house in fleet.houses} == {True, False}
         assert [house.cut_at for house in fleet.houses].count("before") == 1
         outcome = fleet.run()
@@ -62,7 +65,7 @@ def test_a_panel_is_in_one_hand_until_it_is_given_back_or_forgotten(
     assert leases.take(site, [first, second], "one") == {first, second}
 
 
-def test_two_commands_at_once_share_the_panels_out(tmp_path: Path, site: Site) -> None:
+def test_two_commands_at_once_share_the_panels_out(place: str, site: Site) -> None:
     records = panels_on(site, *(f"mqtt://127.0.0.1:1/menshen/s/{number}" for number in range(24)))
     done: list[int] = []
     under_way: set[bytes] = set()
@@ -76,7 +79,7 @@ def test_two_commands_at_once_share_the_panels_out(tmp_path: Path, site: Site) -
         return panel.panel_id
 
     def run() -> None:
-        with Site.open(tmp_path / "site.db") as mine:
+        with Site.open(place) as mine:
             assert crowd.each(mine, records, work) == [record.panel_id for record in records]
 
     threads = [threading.Thread(target=run) for _ in range(2)]
@@ -98,11 +101,9 @@ def test_work_that_fails_is_told_and_its_panel_given_back(site: Site) -> None:
     assert not site.registry.row("SELECT 1 FROM leases")
 
 
-def test_a_service_without_panels_behind_brokers_has_nothing_to_do_and_can_be_stopped(
-    tmp_path: Path, site: Site
-) -> None:
+def test_a_service_without_panels_behind_brokers_has_nothing_to_do_and_can_be_stopped(place: str, site: Site) -> None:
     panels_on(site, "socket://127.0.0.1:9")
-    opened = lambda carrier: Site.open(tmp_path / "site.db", carrier)  # noqa: E731
+    opened = lambda carrier: Site.open(place, carrier)  # noqa: E731
     assert Service(opened).run(once=True).visits == 0
     service = Service(opened)
     running = threading.Thread(target=service.run)
