@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from host_tools import ledger, renewal
 from host_tools.errors import HostError, IdentityChanged
+from host_tools.fleet import crowd
 from host_tools.impact import filing_warning, persons
-from host_tools.site import PanelRecord, Site, contacts, deadlines
+from host_tools.site import Panel, PanelRecord, Site, contacts, deadlines
 
 _CLOCK_OFF_S = 120
 
@@ -57,9 +57,12 @@ class Overview:
         return {**asdict(self), "panels": [panel.public() for panel in self.panels]}
 
 
-def look(site: Site, records: Iterable[PanelRecord], ask: bool = True) -> Overview:
-    """`records`: the panels to tell of. With `ask` each is asked, which also does what waits for it."""
-    panels = [_panel(site, record, ask) for record in records]
+def look(site: Site, ask: bool = True) -> Overview:
+    """With `ask` every panel is asked, which also does what waits for it."""
+    records = site.panel_records()
+    ready = [record for record in records if ask and record.state == "active"]
+    answers = dict(zip((record.panel_id for record in ready), crowd.each(site, ready, _ask), strict=True))
+    panels = [_panel(site, record, ask, *answers.get(record.panel_id, ({}, []))) for record in records]
     return Overview(
         residents=len(site.residents()),
         faces=persons(site),
@@ -71,19 +74,20 @@ def look(site: Site, records: Iterable[PanelRecord], ask: bool = True) -> Overvi
     )
 
 
-def _panel(site: Site, record: PanelRecord, ask: bool) -> PanelNow:
-    said: dict[str, Any] = {}
-    problems: list[str] = []
+def _ask(site: Site, panel: Panel) -> tuple[dict[str, Any], list[str]]:
+    """What it says, and what is wrong with it."""
+    try:
+        said = panel.request("status")
+    except IdentityChanged as error:
+        return {}, [str(error)]
+    except HostError:
+        return {}, ["It does not answer. Check its power and its connection."]
+    return said, _problems(site, said)
+
+
+def _panel(site: Site, record: PanelRecord, ask: bool, said: dict[str, Any], problems: list[str]) -> PanelNow:
     if record.state == "pending":
-        problems.append("It was never provisioned to the end. Run: menshen panel provision.")
-    elif ask:
-        try:
-            said = site.link(record).request("status")
-            problems += _problems(site, said)
-        except IdentityChanged as error:
-            problems.append(str(error))
-        except HostError:
-            problems.append("It does not answer. Check its power and its connection.")
+        problems = ["It was never provisioned to the end. Run: menshen panel provision."]
     owed = deadlines.pending(site, None, record.panel_id)
     contact = contacts.of(site, record.panel_id)
     row = site.registry.row(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import overview
-from host_tools.cli.common import Json, SiteFile, Stdout, listing, progress, talk, when
+from host_tools.cli.common import Json, SiteFile, Stdout, listing, talk, waiting, when
 from host_tools.errors import NoPanel, Overdue
 from host_tools.overview import Overview, PanelNow
 from host_tools.site import Site
@@ -37,9 +37,8 @@ def status(
       $ menshen status --offline
       $ menshen status --json
     """
-    with Site.open(site) as opened:
-        asked = "Reading" if offline else "Asking panels"
-        found = overview.look(opened, progress(opened.panel_records(), asked), ask=not offline)
+    with Site.open(site) as opened, waiting("Reading" if offline else "Asking panels"):
+        found = overview.look(opened, ask=not offline)
     if json:
         Stdout.document(found.public())
     else:
