@@ -163,8 +163,8 @@ class MqttPort:
     async def _try(self) -> None:
         self._dropped = ""
         self._since = ticks_ms()
-        self._task = asyncio.create_task(self._connection())
         try:
+            self._task = asyncio.create_task(self._connection())
             await self._task
         except asyncio.CancelledError:
             if not self._dropped:

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
+from host_tools.errors import HostError
 from host_tools.fleet import leases
 from host_tools.link.carrier import Carrier, open_port
 from host_tools.link.mqtt import Address, Broker, MqttCarrier
@@ -19,6 +20,7 @@ from host_tools.site import Panel, PanelRecord, Site
 WORKERS = 8
 _AHEAD = 4  # panels in hand for each worker
 _AGAIN_S = 0.5
+_REFUSED_S = 15.0
 
 T = TypeVar("T")
 Work = Callable[[Site, Panel], T]
@@ -37,17 +39,25 @@ class Brokers:
         self._lock = threading.Lock()
         self._open: dict[str, Broker] = {}
         self._watched: set[tuple[str, str]] = set()
+        self._failed: dict[str, tuple[float, HostError]] = {}
 
     def of(self, address: Address) -> Broker:
-        """Raises NoPanel, LinkFailed."""
+        """Raises NoPanel, LinkFailed; the same again for a while, since another try may take long."""
         everybody = f"{address.base.rpartition('/')[0]}/+"
         with self._lock:
-            broker = self._open.get(address.broker)
-            if broker is None:
-                broker = self._open[address.broker] = Broker(address, on_state=self._on_state)
-            if (address.broker, everybody) not in self._watched:
-                broker.watch(everybody)
-                self._watched.add((address.broker, everybody))
+            at, error = self._failed.get(address.broker, (-_REFUSED_S, None))
+            if error and time.monotonic() - at < _REFUSED_S:
+                raise error
+            try:
+                broker = self._open.get(address.broker)
+                if broker is None:
+                    broker = self._open[address.broker] = Broker(address, on_state=self._on_state)
+                if (address.broker, everybody) not in self._watched:
+                    broker.watch(everybody)
+                    self._watched.add((address.broker, everybody))
+            except HostError as error:
+                self._failed[address.broker] = (time.monotonic(), error)
+                raise
         return broker
 
     def carrier(self, port: str) -> Carrier:

@@ -19,7 +19,7 @@ from host_tools import burial, ledger, receipts
 from host_tools.errors import HostError
 from host_tools.fleet.crowd import WORKERS, Brokers, Crowd, by_broker
 from host_tools.link.carrier import Carrier
-from host_tools.link.mqtt import Address
+from host_tools.link.mqtt import Address, Broker
 from host_tools.site import Panel, PanelRecord, Site
 
 _LOOK_S = 2.0
@@ -84,6 +84,7 @@ class Service:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._news = threading.Event()
+        self._told = ""
         self.tally = Tally()
 
     def stop(self) -> None:
@@ -94,11 +95,17 @@ class Service:
         """`once`: one visit to everyone who is there or for whom something is queued, then the end."""
         try:
             with self._open_site(self._brokers.carrier) as site:
-                self._connect(site)
+                self._connect(site, once)
                 with Crowd(site, lambda: self._open_site(self._brokers.carrier), self._workers) as crowd:
                     while not self._stopping.is_set():
                         self._news.clear()
-                        idle = self._round(site, crowd)
+                        try:
+                            idle = self._round(site, crowd)
+                        except HostError as error:  # the registry is away for a moment, or busy
+                            if once:
+                                raise
+                            idle = False
+                            log.error("%s", error)
                         if once and idle:
                             break
                         self._news.wait(_LOOK_S)
@@ -108,12 +115,24 @@ class Service:
         log.info("stopped")
         return self.tally
 
-    def _connect(self, site: Site) -> None:
-        """To every broker of the site, and hears who is there. Raises NoPanel, LinkFailed."""
+    def _connect(self, site: Site, once: bool) -> None:
+        """To every broker of the site, and hears who is there. With `once` raises NoPanel, LinkFailed."""
         records = self._records(site)
-        brokers = {self._brokers.of(Address.of(record.port)).address.broker for record in records}
-        log.info("%d panels behind %d brokers", len(records), len(brokers))
+        log.info("%d panels behind brokers", len(records))
+        for address in {Address.of(record.port) for record in records}:
+            if self._broker(address) is None and once:
+                self._brokers.of(address)
         self._stopping.wait(_STATES_S if records else 0)
+
+    def _broker(self, address: Address) -> Broker | None:
+        """None where it cannot be reached now, which is told once."""
+        try:
+            return self._brokers.of(address)
+        except HostError as error:
+            if str(error) != self._told:
+                log.error("%s", error)
+            self._told = str(error)
+            return None
 
     @staticmethod
     def _records(site: Site) -> list[PanelRecord]:
@@ -146,7 +165,10 @@ class Service:
         return not due and not any(known.under_way for known in self._known.values())
 
     def _due(self, known: _Known, tries: int | None, now: float) -> bool:
-        if not self._brokers.of(known.address).states.get(known.address.base):
+        broker = self._broker(known.address)
+        if broker is None:
+            return False
+        if not broker.states.get(known.address.base):
             return tries == 0  # to leave it with the broker, and to say so
         if known.came:
             return True

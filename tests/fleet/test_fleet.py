@@ -111,3 +111,23 @@ def test_a_service_without_panels_behind_brokers_has_nothing_to_do_and_can_be_st
     service.stop()
     running.join(30)
     assert not running.is_alive()
+
+
+def test_a_service_outlives_a_broker_that_is_not_there(
+    place: str, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    panels_on(site, "mqtt://127.0.0.1:1/menshen/s/p", "mqtt://127.0.0.1:1/menshen/s/q")
+    opened = lambda carrier: Site.open(place, carrier)  # noqa: E731
+    with pytest.raises(NoPanel):
+        Service(opened).run(once=True)
+    service = Service(opened)
+    running = threading.Thread(target=service.run)
+    caplog.clear()
+    running.start()
+    deadline = time.monotonic() + 30
+    while "cannot be reached" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running.is_alive()
+    service.stop()
+    running.join(30)
+    assert not running.is_alive() and caplog.text.count("cannot be reached") == 1
