@@ -18,7 +18,7 @@ from firmware.base.errors import (
     VaultError,
 )
 from firmware.base.log import log
-from firmware.base.ticks import Uptime, ticks_diff, ticks_ms
+from firmware.base.ticks import Uptime, ticks_add, ticks_diff, ticks_ms
 from firmware.biometrics.dot import dots
 from firmware.biometrics.match import Gallery
 from firmware.capture.frame import Capture
@@ -36,13 +36,16 @@ from firmware.services.enrolment import LiveEnrolment
 from firmware.services.entry import Entry
 from firmware.services.events import Events
 from firmware.services.face import FaceWay
+from firmware.services.maintenance import Maintenance
 from firmware.services.parity import Parity
+from firmware.services.question import Question
 from firmware.services.refusals import Refusals
 from firmware.services.residents import ASKED, ENDED, GIVEN, Residents
 from firmware.services.selfservice import SelfService
 from firmware.services.settings import Settings
 from firmware.services.supervise import ROUND_MS, Supervisor
 from firmware.services.uplink import Uplink
+from firmware.start import slots
 from firmware.ui.screens import Screens
 from firmware.vault.vault import Vault
 from firmware.vision.pipeline import FacePipeline
@@ -50,6 +53,7 @@ from firmware.vision.pipeline import FacePipeline
 _COLLECT_ROUNDS = const(3)
 _START_SHARE = const(16)  # of the free heap: collected whenever a start has filled it, so that what stays lies together
 _RETENTION_S = const(60)
+_RESTART_MS = const(600)
 
 
 def _gallery(model_id: bytes) -> Gallery:
@@ -67,7 +71,7 @@ class Panel:
 
     def __init__(self, board):
         self.board = board
-        self.maintenance = False
+        self._restart_at = None
         self.uptime = Uptime()
         self.settings = Settings(board.root)
         self.events = Events()
@@ -96,13 +100,16 @@ class Panel:
         self.selfservice = SelfService(self)
         self.clearing = Clearing(self)
         self.card_desk = CardDesk(self)
+        self.question = Question(self)
+        self.upkeep = Maintenance(self)
+        self.aim = None  # services.aim.Aim, once somebody has asked
         self.entry = Entry(self)
+        self.face.adjust()
         self._open_vault()
 
     def _vision(self) -> tuple:
         """(frame source, pipeline), or Nones: without camera or models the other ways in go on."""
-        packs = self.board.root + "/packs/"
-        paths = packs + "detector.pack", packs + "embedder.pack"
+        paths = [slots.pack_path(self.board.root, name) for name in ("detector", "embedder")]
         try:
             arena = shared_arena(*paths)
             detector, embedder = [Model(path, arena=arena) for path in paths]
@@ -235,6 +242,10 @@ class Panel:
         self.entry.refresh()
 
     @property
+    def maintenance(self) -> bool:
+        return self.upkeep.on
+
+    @property
     def face_on(self) -> bool:
         return self.face.works and bool(self.settings["face"]) and not self.uplink.holding
 
@@ -252,20 +263,17 @@ class Panel:
 
     def apply_settings(self) -> None:
         self.door.set_release(self.settings["open_s"] * 1000)
+        self.face.adjust()
         self.face.wake()
         self.entry.idle()
 
-    def set_maintenance(self, on: bool) -> None:
-        """On: the plain REPL can be reached and the door opens for nobody; off, or a restart, ends it.
+    def restart(self) -> None:
+        """Soon: an answer that is on its way still leaves."""
+        self._restart_at = ticks_add(ticks_ms(), _RESTART_MS)
 
-        Refused while the case is open: maintenance comes first, so that who breaks the case open gains nothing.
-        """
-        if on and not self.maintenance and self.board.tamper.open():
-            raise Refused("the panel's case is open: close it, switch maintenance on, and open it then")
-        self.maintenance = on
-        self.vault.append("maintenance", detail="on" if on else "off")
-        self.board.console.open_repl(on)
-        self.entry.idle()
+    @property
+    def over(self) -> bool:
+        return self._restart_at is not None and ticks_diff(ticks_ms(), self._restart_at) >= 0
 
     def memory(self) -> dict:
         """The heap's live bytes: what is garbage does not count."""
@@ -340,9 +348,18 @@ class App:
         add("link", server.run)
         if panel.face.works:
             add("face", panel.face.run)
+        self._try_update(panel)
         panel.supervisor.start()
         log("app", "ready")
         await self._supervise()
+
+    def _try_update(self, panel) -> None:
+        """Firmware on trial watches itself; of all the rest nothing is loaded."""
+        if slots.read(self._board.root)["trial"] is not None:
+            from firmware.services import trial
+
+            if trial.on(panel):
+                panel.supervisor.add("trial", lambda: trial.run(panel))
 
     async def _supervise(self) -> None:
         panel = self._panel
@@ -358,7 +375,11 @@ class App:
                 panel.memory()
             panel.uplink.tend()
             panel.clearing.tend()
-            if panel.clearing.over:
+            panel.question.tend()
+            panel.upkeep.tend()
+            if panel.aim:
+                panel.aim.tend()
+            if panel.clearing.over or panel.over:
                 self._board.reset()
             if ticks_diff(ticks_ms(), checked) >= _RETENTION_S * 1000:
                 checked = ticks_ms()

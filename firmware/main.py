@@ -1,14 +1,14 @@
-"""What the panel runs at power-up: picks the board and starts the app. Staged as /main.py next to /board.py."""
+"""What the panel runs at power-up, after boot.py: picks the board and starts the app. Staged as /main.py."""
 
-import sys
+import slots
 
-import board
-
-from firmware.app import App
-
-panel = board.build()
+panel = None
 try:
+    import board
+
+    from firmware.app import App
+
+    panel = board.build()
     App(panel).run()
 except Exception as error:
-    sys.print_exception(error)
-    panel.crashed()
+    slots.crashed(error, panel is not None and not panel.console.repl_open)

@@ -223,6 +223,34 @@ class WrongPassphrase(Locked):
     code = "wrong_passphrase"
 
 
+class MaintenanceRefused(HostError):
+    """Nobody at the panel allowed what a technician asked for."""
+
+    exit_code = 30
+    code = "not_allowed"
+
+
+class ToolFailed(HostError):
+    """mpremote, or what it ran on the panel, failed."""
+
+    exit_code = 31
+    code = "tool_failed"
+
+
+class BundleInvalid(HostError):
+    """The update bundle is damaged, or not signed with the key that the panel trusts."""
+
+    exit_code = 32
+    code = "bundle_invalid"
+
+
+class UpdateFailed(HostError):
+    """The update was not installed; the panel runs what it ran before."""
+
+    exit_code = 33
+    code = "update_failed"
+
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     **{
@@ -254,6 +282,10 @@ EXIT_CODES: dict[int, str] = {
             RegistryUnreachable,
             RegistryConflict,
             Locked,
+            MaintenanceRefused,
+            ToolFailed,
+            BundleInvalid,
+            UpdateFailed,
         )
     },
 }

@@ -87,10 +87,6 @@ def set_time(site: Site, panel: Panel, time: int | None = None) -> int:
     return int(panel.request("set_time", time=site.now() if time is None else time)["time"])
 
 
-def maintenance(panel: Panel, on: bool) -> bool:
-    return bool(panel.request("maintenance", on=on)["on"])
-
-
 def _unfinished(site: Site, name: str) -> PanelRecord | None:
     if not name.strip() or len(name) > 64:
         raise Usage("A panel's name has 1 to 64 characters.")

@@ -17,7 +17,8 @@ COMMON = {"base", "crypto"}
 ALLOWED = {
     "base": set(),
     "crypto": {"base"},
-    "hal": COMMON,
+    "start": set(),
+    "hal": COMMON | {"start"},
     "vision": COMMON | {"nn"},
     "biometrics": {"base"},
     "access": {"base"},

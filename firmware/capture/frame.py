@@ -2,9 +2,11 @@
 
 from firmware.base.compat import const
 from firmware.base.errors import CameraError, HalError
+from firmware.base.integers import isqrt
 
 WIDTH = const(320)
 HEIGHT = const(240)
+_SAMPLE = const(7)  # every so many pixels; shares no factor with a row's length
 
 
 class Capture:
@@ -29,3 +31,14 @@ class Capture:
             self._camera.power(True)
         except HalError as error:
             raise CameraError(str(error))
+
+
+def light(frame) -> tuple:
+    """Mean and standard deviation of a sample of the pixels."""
+    count = total = squares = 0
+    for i in range(0, len(frame), _SAMPLE):
+        pixel = frame[i]
+        count += 1
+        total += pixel
+        squares += pixel * pixel
+    return total // count, isqrt((count * squares - total * total) // (count * count))

@@ -17,6 +17,10 @@ class Camera:
         """Off means that the sensor delivers nothing; capture then raises CameraError."""
         raise NotImplementedError
 
+    def expose(self, level: int) -> None:
+        """How the sensor's own exposure aims: -2 darker to 2 brighter; nothing where that cannot be set."""
+        raise NotImplementedError
+
     def capture_into(self, buf: bytearray) -> None:
         """Fills `buf` (FRAME_BYTES long, the caller's) with one grey frame, 8 bit, rows from the top.
 
@@ -126,6 +130,8 @@ class Clock:
 class Console:
     """The serial port that the link shares with the REPL."""
 
+    repl_open = True
+
     def read(self) -> bytes:
         """What has arrived, possibly b"". Never blocks."""
         raise NotImplementedError
@@ -134,8 +140,10 @@ class Console:
         """Sends all of `data` unchanged; blocks while the port's buffer is full."""
         raise NotImplementedError
 
-    def open_repl(self, on: bool) -> None:
-        """Whether Ctrl-C interrupts the app and leads to the REPL. On at every start."""
+    def open_repl(self, on: bool, seconds: int = 0) -> None:
+        """Whether Ctrl-C interrupts the app and leads to the REPL. On at every start.
+
+        `seconds`: then the board restarts, whatever runs there; 0: never."""
         raise NotImplementedError
 
 
@@ -219,10 +227,6 @@ class Board:
     def reset(self) -> None:
         """Restarts the panel; does not return."""
         raise NotImplementedError
-
-    def crashed(self) -> None:
-        """The app died of something that nobody handles. A board in service starts again here, because the REPL
-        lies behind; where the REPL is open anyway this returns."""
 
     def tick(self) -> None:
         """What the board itself does on the side, such as asking for the time; twice a second, never blocks."""

@@ -11,6 +11,7 @@ reply may hold more than its table says.
 import binascii
 
 from firmware.base.errors import BadRequest
+from firmware.link.maintenance import TOKEN_BYTES
 
 _TIME = ("int", 0, 0xFFFFFFFF)
 _COUNT = ("int", 0, 0xFFFFFFFF)
@@ -34,11 +35,14 @@ MAX_TITLE = 32
 MAX_LINES = 16
 MAX_LINE = 160
 
+MAX_MANIFEST = 2048  # bytes of an update's (bundle.py)
+
 CONSENT_STATES = ("none", "asked", "given", "declined", "withdrawn", "expired")
 CREDENTIALS = ("pin", "duress", "card")  # without its PIN no duress PIN
 WIPE_REASONS = ("withdrawn", "removed", "expired", "replaced", "request", "notice")
 TOMBSTONES = ("face", "resident")
 ENROLMENTS = ("none", "looking", "stored", "failed")
+MAINTENANCE = ("off", "asked", "on", "refused")
 VERDICTS = ("ok", "failed", "absent", "skipped")
 MINUTES = ("kernels plain",)  # checks of the self-test that take a board minutes
 OPENING = ("lock",)  # those that open the door
@@ -61,8 +65,9 @@ _ENROLMENT = (
     ("model_id?", _MODEL),
 )
 
-# Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner.
-PLAIN_OPS = ("hello", "provision")
+# Answered without a seal; `provision` only by a panel that has not yet had a sealed request from its owner; `maintain`
+# carries a seal of its own.
+PLAIN_OPS = ("hello", "provision", "maintain")
 
 # op: (request fields, reply fields)
 OPS = {
@@ -72,6 +77,7 @@ OPS = {
             ("board", _NAME),
             ("firmware", _NAME),
             ("provisioned", _FLAG),  # True from the first sealed request on: no further provisioning
+            ("maintenance?", _FLAG),
             ("panel_id?", _HANDLE),
             ("device_pub?", _HASH),
         ),
@@ -263,6 +269,11 @@ OPS = {
         (_SINCE, ("limit", ("int", 1, 12))),
         (("events", ("list", 12, ("free", 500))), _NEXT),
     ),
+    # The console's lines since the start, the last 64 of them: milliseconds, area, what happened; nobody's name.
+    "console": (
+        (_SINCE, ("limit", ("int", 1, 32))),
+        (("lines", ("list", 32, ("text", 128))), _NEXT),
+    ),
     # Counts of attempts by kind of credential and month (202412; 0: time unknown), services/parity.py; nobody's name.
     "parity": (
         (("since", _COUNT), ("limit", ("int", 1, 13))),
@@ -300,6 +311,9 @@ OPS = {
             ("passback_min?", ("int", 0, 1440)),
             ("lock?", ("int", 0, 2)),  # 0 strike, 1 magnet, 2 motor
             ("holidays?", ("list", 48, ("int", 0, 65535))),  # local days since 1 January 1970
+            ("exposure?", ("int", -2, 2)),  # of the camera, darker to brighter
+            ("face_least?", ("int", 0, 240)),  # widths in the picture outside of which a face is not looked at; 0: any
+            ("face_most?", ("int", 0, 320)),
             ("uid_only?", _FLAG),  # True: cards without a key open by their UID, which anybody near can copy
         ),
         (),
@@ -340,7 +354,69 @@ OPS = {
             ("problem", ("text", 160)),
         ),
     ),
-    "maintenance": ((("on", _FLAG),), (("on", _FLAG),)),
+    # A technician's token (link/maintenance.py), as often as he wants to know what became of it; a press on the panel
+    # answers. `seconds`: until the question or maintenance ends. `end`: he is done.
+    "maintain": (
+        (("token", ("hex", TOKEN_BYTES, TOKEN_BYTES)), ("end?", _FLAG)),
+        (("state", ("one", MAINTENANCE)), ("seconds", _COUNT)),
+    ),
+    "maintenance_end": ((), ()),
+    # The camera's picture for whoever aims it, once a press on the panel has allowed it; `id`: a number of the asker's
+    # choice for each wish. Grey, two pixels a byte, the left one in the upper half; three bands make a picture, band 0
+    # takes a new one. `level` tries an exposure until aiming ends; `light`: of the face, where one was measured.
+    "aim": (
+        (("id", _COUNT), ("seconds", ("int", 10, 600))),
+        (("state", ("one", MAINTENANCE)), ("seconds", _COUNT)),
+    ),
+    "aim_frame": (
+        (("band", ("int", 0, 2)), ("level?", ("int", -2, 2))),
+        (
+            ("width", _COUNT),
+            ("height", _COUNT),
+            ("data", ("hex", 1, 3200)),
+            ("mean", _COUNT),
+            ("spread", _COUNT),
+            ("faces", _COUNT),
+            ("hint", _NAME),
+            ("box?", ("list", 4, _COUNT)),
+            ("light?", _COUNT),
+        ),
+    ),
+    "aim_end": ((), ()),
+    # Whose updates this panel takes: an Ed25519 public key, once; another one only in maintenance.
+    "update_key": ((("key", _HASH),), ()),
+    # An update, step by step; bundle.py has the manifest. `have`: bytes that are there already, of which `here`: the
+    # running firmware has the same file, so that it need not be sent.
+    "update_begin": (
+        (("manifest", ("hex", 2, MAX_MANIFEST)), ("sig", ("hex", 64, 64))),
+        (
+            ("version", _NAME),
+            ("files", ("list", 16, ("rec", (("name", _NAME), ("have", _COUNT), ("here", _FLAG))))),
+        ),
+    ),
+    "update_data": (
+        (("name", _NAME), ("offset", _COUNT), ("data", ("hex", 1, 3072))),
+        (("have", _COUNT),),
+    ),
+    # Checks every hash; ask again until `left` is 0.
+    "update_finish": ((), (("left", _COUNT),)),
+    # One write makes it the firmware of the next start, which follows at once.
+    "update_switch": ((("version", _NAME),), ()),
+    # The host's word on the new firmware: well, or back to the old one.
+    "update_verdict": ((("version", _NAME), ("well", _FLAG)), ()),
+    "update_state": (
+        (),
+        (
+            ("slot", ("text", 1)),
+            ("version", _NAME),
+            ("trial", _FLAG),
+            ("other", ("text", 64)),  # the other slot's version, "" while there is none whole
+            ("floor", ("text", 64)),
+            ("failed?", ("free", 256)),
+            ("key?", _HASH),
+            ("crash?", ("text", 800)),
+        ),
+    ),
     # Without `check` the names of the checks; with it one of them is made, which may take a minute. `release`: the lock
     # may move (the check "lock" opens the door). Figures: services/selftest.py.
     "selftest": (

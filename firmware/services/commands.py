@@ -9,6 +9,8 @@ from binascii import hexlify
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.errors import NotFound, Refused
+from firmware.base.log import since as console_lines
+from firmware.base.version import VERSION
 from firmware.crypto import ed25519, x25519
 from firmware.crypto.hmac import zero
 from firmware.link import handshake
@@ -16,8 +18,6 @@ from firmware.services import parity
 from firmware.services.refusals import REVOKED
 from firmware.services.residents import ASKED, CONSENT_STATES, GIVEN
 from firmware.services.withdrawal import wipe, withdraw
-
-VERSION = "0.1.0"
 
 
 class Commands:
@@ -27,6 +27,7 @@ class Commands:
         self._panel = panel
         self._vault = panel.vault
         self._residents = panel.residents
+        self._update_service = None
 
     def handle(self, op: str, fields: dict):
         """The link server's handler: gives a dict, or a coroutine that gives one."""
@@ -38,6 +39,7 @@ class Commands:
             "board": self._panel.board.name,
             "firmware": VERSION,
             "provisioned": bool(keys and keys.confirmed),
+            "maintenance": self._panel.maintenance,
         }
         if keys:
             answer["panel_id"] = keys.panel_id
@@ -251,6 +253,10 @@ class Commands:
         found, following = self._panel.events.since(since, limit)
         return {"events": found, "next": following}
 
+    def console(self, since, limit) -> dict:
+        lines, following = console_lines(since, limit)
+        return {"lines": lines, "next": following}
+
     def parity(self, since, limit) -> dict:
         return {"rows": self._panel.parity.rows(since, limit), "bins_ms": list(parity.BINS_MS)}
 
@@ -275,9 +281,65 @@ class Commands:
         self._vault.append("policy_set", detail=b"network")
         return {}
 
-    def maintenance(self, on: bool) -> dict:
-        self._panel.set_maintenance(on)
-        return {"on": on}
+    def maintain(self, token: bytes, end: bool = False) -> dict:
+        upkeep = self._panel.upkeep
+        if not end:
+            return upkeep.ask(token)
+        upkeep.end(token)
+        return upkeep.report()
+
+    def maintenance_end(self) -> dict:
+        self._panel.upkeep.end()
+        return {}
+
+    def aim(self, id: int, seconds: int) -> dict:
+        if self._panel.aim is None:
+            from firmware.services.aim import Aim
+
+            self._panel.aim = Aim(self._panel)
+        return self._panel.aim.ask(id, seconds)
+
+    async def aim_frame(self, band: int, level=None) -> dict:
+        if self._panel.aim is None:
+            raise Refused("aiming was not allowed")
+        return await self._panel.aim.frame(band, level)
+
+    def aim_end(self) -> dict:
+        if self._panel.aim:
+            self._panel.aim.end()
+        return {}
+
+    def update_key(self, key: bytes) -> dict:
+        self._update().pin(key)
+        return {}
+
+    def update_begin(self, manifest: bytes, sig: bytes) -> dict:
+        return self._update().begin(manifest, sig)
+
+    def update_data(self, name: str, offset: int, data: bytes) -> dict:
+        return self._update().data(name, offset, data)
+
+    async def update_finish(self) -> dict:
+        return await self._update().finish()
+
+    def update_switch(self, version: str) -> dict:
+        self._update().switch(version)
+        return {}
+
+    def update_verdict(self, version: str, well: bool) -> dict:
+        self._update().verdict(version, well)
+        return {}
+
+    def update_state(self) -> dict:
+        return self._update().state()
+
+    def _update(self):
+        """Loaded when it is first needed."""
+        if self._update_service is None:
+            from firmware.services.update import Update
+
+            self._update_service = Update(self._panel)
+        return self._update_service
 
     def _set_consent(self, handle, state, consent_id, notice_hash) -> None:
         self._residents.set_consent(handle, state, self._panel.board.clock.now()[0], consent_id, notice_hash)

@@ -24,6 +24,7 @@ class ConsentDesk:
         panel = self._panel
         panel.face.stop()
         panel.selfservice.cancel()
+        panel.question.drop()
         panel.entry.keep_screen()
         self._asked = (handle, consent_id, notice_hash)
         self._title = title

@@ -122,7 +122,10 @@ class Entry:
             self._panel.screens.pin(self._flat, 0, refused=True)
 
     async def _on_withdraw(self) -> None:
-        if self._panel.vault.in_service and not self._panel.maintenance:
+        if self._panel.aim and self._panel.aim.on:
+            self.keypad.reset()
+            self._panel.aim.end()
+        elif self._panel.vault.in_service and not self._panel.maintenance:
             self._panel.selfservice.begin()
         else:
             self.keypad.reset()
@@ -138,6 +141,8 @@ class Entry:
         if self._panel.desk.open:
             self._panel.desk.unanswered()
             self.hold()
+        elif self._panel.question.open:
+            self._panel.question.answer(False)
         else:
             self.idle()
 
@@ -151,7 +156,9 @@ class Entry:
         self._answered(False)
 
     def _answered(self, accepted: bool) -> None:
-        if self._panel.selfservice.confirming:
+        if self._panel.question.open:
+            self._panel.question.answer(accepted)
+        elif self._panel.selfservice.confirming:
             self._panel.selfservice.answer(accepted)
         else:
             self._panel.desk.answer(accepted)
@@ -187,6 +194,7 @@ class Entry:
 
     def _forget_typing(self) -> None:
         """Another way was taken; a notice that somebody is reading stays unanswered."""
+        self._panel.question.drop()
         if self._panel.desk.open:
             self._panel.desk.unanswered()
         if self._panel.selfservice.confirming:

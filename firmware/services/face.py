@@ -8,7 +8,7 @@ import asyncio
 
 from firmware.access import lockout
 from firmware.base.compat import const
-from firmware.base.errors import CameraError, ManyFaces, NoFace, PoorQuality, Refused
+from firmware.base.errors import CameraError, HalError, ManyFaces, NoFace, PoorQuality, Refused
 from firmware.base.log import log
 from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
 from firmware.biometrics.vote import Vote
@@ -61,6 +61,14 @@ class FaceWay:
     def check_works(self) -> None:
         if not self.works:
             raise CameraError("this panel's camera does not work")
+
+    def adjust(self) -> None:
+        """The camera to this place's light; a sensor that refuses takes pictures all the same."""
+        if self.ready:
+            try:
+                self._panel.board.camera.expose(self._panel.settings["exposure"])
+            except HalError as error:
+                log("face", "exposure: %s" % error)
 
     def wake(self) -> None:
         """The settings changed: look again at what to do."""
@@ -224,9 +232,19 @@ class FaceWay:
             await self._drive(self._pipeline.find_steps(), wanted)
             if wanted is not None and self._wanted is not wanted:
                 return None, quality.NO_FACE
-            return self._pipeline.judge(limits)
+            return self._placed(*self._pipeline.judge(limits))
         finally:
             self._busy = False
+
+    def _placed(self, face, hint: int) -> tuple:
+        """Faces nearer or farther than people stand before this panel are asked to move."""
+        settings = self._panel.settings
+        if face is not None:
+            if face[3] < settings["face_least"]:
+                return face, quality.COME_CLOSER
+            if settings["face_most"] and face[3] > settings["face_most"]:
+                return face, quality.STEP_BACK
+        return face, hint
 
     async def _drive(self, steps, wanted=None) -> None:
         """Gives way after each step; stops where it is when an attempt for `wanted` was ended, so that a PIN or a card

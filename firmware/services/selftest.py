@@ -12,11 +12,12 @@ from hashlib import sha256
 
 from firmware.base.compat import const
 from firmware.base.errors import CameraError, MenshenError, NotFound, VaultFull
-from firmware.base.integers import isqrt
 from firmware.base.ticks import ticks_add, ticks_diff, ticks_ms
+from firmware.capture.frame import light
 from firmware.nn import golden, kernels
 from firmware.nn.model import Model
 from firmware.services import stages
+from firmware.start import slots
 
 OK, FAILED, ABSENT, SKIPPED = "ok", "failed", "absent", "skipped"
 CHECKS = (
@@ -44,7 +45,6 @@ _ONES_OFF = const(272)
 _MOST_REPEATS = const(5)
 _TICK_MS = const(1500)
 _RELOCK_MS = const(20_000)
-_SAMPLE = const(7)  # every so many pixels; shares no factor with a row's length
 _WAIT_MS = const(50)
 
 
@@ -89,7 +89,7 @@ class Selftest:
         for network in ("detector",) if name == "plain" else ("detector", "embedder"):
             gc.collect()
             self._board.watchdog.relax()
-            model = Model("%s/packs/%s.pack" % (self._board.root, network), kernels=found)
+            model = Model(slots.pack_path(self._board.root, network), kernels=found)
             height, width = model.input_shape
             model.load(golden.noise(height * width))
             steps = model.row_steps() if name == "plain" else model.steps()
@@ -143,7 +143,7 @@ class Selftest:
             started = ticks_ms()
             capture.take()
             figures["capture_ms"] = ticks_diff(ticks_ms(), started)
-            mean, spread = _light(capture.frame)
+            mean, spread = light(capture.frame)
         except CameraError as error:
             return FAILED, "no picture came: %s" % error
         finally:
@@ -226,7 +226,7 @@ class Selftest:
     async def _memory(self, figures: dict) -> tuple:
         """The limits are a board's: on a PC words are twice as long and the firmware lies there as source."""
         figures.update(self._panel.memory())
-        figures["flash"] = _bytes_under(self._board.root or "/")
+        figures["flash"] = _bytes_under(self._board.root + "/" + slots.running())
         figures["word_bits"] = 64 if sys.maxsize >> 32 else 32
         if figures["word_bits"] == 32 and figures["heap_used"] > HEAP_MOST:
             return FAILED, "more than %d bytes of the heap are in use" % HEAP_MOST
@@ -258,17 +258,6 @@ def _kernel_set(name: str):
         return kernels_viper
     except (SyntaxError, ValueError):
         return None
-
-
-def _light(frame) -> tuple:
-    """Mean and standard deviation of a sample of the pixels."""
-    count = total = squares = 0
-    for i in range(0, len(frame), _SAMPLE):
-        pixel = frame[i]
-        count += 1
-        total += pixel
-        squares += pixel * pixel
-    return total // count, isqrt((count * squares - total * total) // (count * count))
 
 
 def _bytes_under(path: str) -> int:

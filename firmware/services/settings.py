@@ -16,6 +16,9 @@ FIELDS = {
     "second": (0, 0, 7),  # what does not suffice alone: 1 a face, 2 a PIN, 4 a card; 7: always two of them
     "passback_min": (0, 0, 1440),  # for so long nobody comes in again by the same credential; 0: at once
     "lock": (0, 0, 2),  # which of door.locks.KINDS is wired
+    "exposure": (0, -2, 2),  # of the camera, darker to brighter
+    "face_least": (0, 0, 240),  # where this panel hangs: faces narrower than this are too far away, 0: any will do
+    "face_most": (0, 0, 320),  # and wider ones too near
     "uid_only": (0, 0, 1),  # 1: cards without a key open by their UID, which anybody near can read and copy
 }
 # Settings that are lists: (most items, least, most)

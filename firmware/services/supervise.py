@@ -36,6 +36,7 @@ class Supervisor:
     def __init__(self, secure):
         self._secure = secure
         self._tasks = {}
+        self.deaths = 0  # of tasks, hung ones counted
 
     def add(self, name: str, run) -> None:
         """`run` makes the coroutine, anew after each end."""
@@ -59,6 +60,7 @@ class Supervisor:
                 task.pause_ms = _AGAIN_MS
             if task.silent > _PATIENCE:
                 log("app", "%s hangs" % name)
+                self.deaths += 1
                 self._secure()
                 task.task.cancel()
                 self._begin(name)
@@ -76,6 +78,7 @@ class Supervisor:
             except Exception as error:
                 log("app", "%s died: %s" % (name, type(error).__name__))
                 sys.print_exception(error)
+            self.deaths += 1
             self._secure()
             gc.collect()  # it may have died of that
             await asyncio.sleep_ms(task.pause_ms)

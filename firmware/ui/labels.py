@@ -32,6 +32,7 @@ CHINESE = {
     "more light": "光线太暗",
     "too bright": "光线太强",
     "hold still": "请保持不动",
+    "step back": "请退后一些",
     "Accept": "同意",
     "Decline": "不同意",
     "Read on": "下一页",
@@ -64,6 +65,14 @@ CHINESE = {
     "Please close the door": "请关门",
     "The exit button works": "出门按钮照常可用",
     "Starting": "正在启动",
+    "Maintenance?": "允许维护？",
+    "The door opens for nobody": "期间无人能开门",
+    "Press the exit button": "请按出门按钮",
+    "Aiming camera": "调整摄像头",
+    "A technician sees this picture": "技术人员正在查看此画面",
+    "refuse": "拒绝",
+    "stop": "停止",
+    "allow": "允许",
 }
 
 # By reason code of access.policy or credentials.nfc: what happened, and what to do next.

@@ -72,6 +72,43 @@ class Screens:
         steps = ("Please ask the manager", "The exit button works")
         self._status(icons.bars, AMBER, "Maintenance", steps)
 
+    def allow_maintenance(self, by_key: bool) -> None:
+        """A technician asks; without a keypad the exit button answers."""
+        self._head("Maintenance?")
+        icons.bars(self._fb, WIDTH // 2, 92, AMBER, BLACK)
+        self._line("The door opens for nobody", 130, WHITE)
+        self._line("The exit button works", 184, GREY6)
+        if by_key:
+            self._keys("refuse", "allow")
+        else:
+            self._line("Press the exit button", 258, WHITE)
+        self._display.show()
+
+    def allow_aiming(self, by_key: bool) -> None:
+        """A technician wants to see the camera's picture; without a keypad the exit button answers."""
+        self._head("Aiming camera")
+        icons.face(self._fb, WIDTH // 2, 92, AMBER, BLACK)
+        self._line("A technician sees this picture", 130, WHITE)
+        if by_key:
+            self._keys("refuse", "allow")
+        else:
+            self._line("Press the exit button", 258, WHITE)
+        self._display.show()
+
+    def aiming(self, frame, face=None, hint: str = "") -> None:
+        """The camera's picture, as whoever aims it sees it elsewhere."""
+        self._head("Aiming camera")
+        preview.draw(self._fb, frame, _TITLE_HEIGHT)
+        if face is not None:
+            preview.mark(self._fb, face, _TITLE_HEIGHT, GOLD, GREEN)
+        y = _TITLE_HEIGHT + preview.HEIGHT
+        if hint:
+            self._hint(hint, y)
+        self._line("A technician sees this picture", y + 30, AMBER)
+        text = "*  stop  " + CHINESE["stop"]
+        centred(self._fb, self._small, text, 0, HEIGHT - 24, WIDTH, WHITE, BLACK)
+        self._display.show()
+
     # Somebody is typing, or being looked at
 
     def flat(self, digits: str, refused: bool = False) -> None:

@@ -36,6 +36,7 @@ KINDS = {
     29: "camera",
     30: "started",
     31: "command_refused",
+    32: "update",
 }
 RECEIPT_DUE = 1
 CARRIED = 2

@@ -31,9 +31,9 @@ from firmware.crypto.ed25519 import public_key
 from firmware.crypto.hmac import zero
 from firmware.vault import clearance
 from firmware.vault.layout import COMMIT
+from firmware.vault.layout import FORMAT as _VERSION
 
 _MAGIC = b"MnKy"
-_VERSION = const(1)
 _HEAD = "<4sBB2xQ"
 _BODY_BYTES = const(256)
 _RECORD_BYTES = const(300)

@@ -15,6 +15,7 @@ import struct
 
 from firmware.base.compat import const
 
+FORMAT = 1  # the key record's version
 BLOCK_BYTES = 4096
 COMMIT = b"\x4f\x4b\x21\x06"  # the word that commits; erased flash holds FF FF FF FF there
 NO_HANDLE = b"\0" * 8

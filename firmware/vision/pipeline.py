@@ -78,6 +78,11 @@ class FacePipeline:
         self.times["align"] = ticks_diff(ticks_ms(), start)
         return face, hint
 
+    @property
+    def light(self) -> int:
+        """Mean grey of the face that was judged last, where the judgement is one of quality.LIT."""
+        return quality.mean_light(self._stats)
+
     def _align(self, points) -> int:
         try:
             transform = similarity(points)

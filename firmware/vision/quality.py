@@ -16,6 +16,7 @@ LOOK_STRAIGHT = const(5)
 MORE_LIGHT = const(6)
 TOO_BRIGHT = const(7)
 HOLD_STILL = const(8)
+STEP_BACK = const(9)
 
 HINTS = (
     "",
@@ -27,7 +28,10 @@ HINTS = (
     "more light",
     "too bright",
     "hold still",
+    "step back",
 )
+
+LIT = (OK, TOO_BRIGHT, MORE_LIGHT, HOLD_STILL)  # judgements for which the face's light was measured
 
 # Numbers that pixelstats.measure yields: light sum, dark, bright; energies fine x, wide x, fine y, wide y; sum of
 # squares.
@@ -109,7 +113,7 @@ def judge_place(transform, width: int, height: int) -> int:
 
 def judge_pixels(stats, limits) -> int:
     """Exposure and blur of the aligned face, from pixelstats.measure."""
-    light = stats[0] // _PIXELS
+    light = mean_light(stats)
     dark, bright = 100 * stats[1] // _PIXELS, 100 * stats[2] // _PIXELS
     if light < limits.light[0] or dark > limits.clipped:
         return MORE_LIGHT
@@ -120,10 +124,14 @@ def judge_pixels(stats, limits) -> int:
     return OK
 
 
+def mean_light(stats) -> int:
+    return stats[0] // _PIXELS
+
+
 def levels(stats) -> tuple:
     """(gain in Q8, offset in Q8) that bring a dim, glaring or flat face to the edge of the range that ordinary
     portraits have: new = (pixel * gain + offset + 128) >> 8, cut to 0..255. (256, 0) leaves the face alone."""
-    light = stats[0] // _PIXELS
+    light = mean_light(stats)
     variance = (_PIXELS * stats[7] - stats[0] * stats[0]) // (_PIXELS * _PIXELS)
     spread = isqrt(variance << 8)  # standard deviation in 1/16
     gain = 256 if spread >= 16 * _FLAT else min(_MOST_GAIN, 256 * 16 * _FLAT // max(spread, 1))

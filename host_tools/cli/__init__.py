@@ -12,6 +12,7 @@ import typer
 
 from firmware.base.errors import MenshenError
 from host_tools.cli import (
+    aim,
     consent,
     credential,
     deadlines,
@@ -28,6 +29,8 @@ from host_tools.cli import (
     sim,
     site,
     status,
+    tech,
+    update,
 )
 from host_tools.cli.common import Json, Stdout, secret, talk
 from host_tools.cli.help import Menu
@@ -56,6 +59,10 @@ app.command()(status.status)
 app.add_typer(sim.app, name="sim")
 app.add_typer(panel.app, name="panel")
 app.add_typer(fleet.app, name="fleet")
+panel.app.command()(aim.camera)
+panel.app.command()(aim.calibrate)
+panel.app.command()(update.update)
+panel.app.command()(update.update_key)
 app.add_typer(resident.app, name="resident")
 app.add_typer(consent.app, name="consent")
 app.add_typer(policy.app, name="policy")
@@ -71,7 +78,10 @@ app.command()(paper.export)
 app.add_typer(paper.report, name="report")
 paper.report.command()(parity.parity)
 app.add_typer(site.app, name="site")
+app.add_typer(tech.app, name="tech")
 app.add_typer(image.app, name="image")
+image.app.command()(update.key)
+image.app.command()(update.bundle)
 app.command()(flash.flash)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Annotated, Any, TypeVar
@@ -114,6 +114,17 @@ def progress(items: Sequence[_T], what: str) -> Iterator[_T]:
     else:
         talk(f"{what}: {len(items)}")
         yield from items
+
+
+@contextmanager
+def steps(text: str) -> Iterator[Callable[[str], None]]:
+    """Gives a function that says what is being done now: beside a spinner on a terminal, a line each elsewhere."""
+    if sys.stderr.isatty():
+        with Console(stderr=True).status(text) as status:
+            yield lambda what: status.update(f"{text}: {what}")
+    else:
+        talk(text)
+        yield lambda what: talk(f"{what} ...")
 
 
 def confirm(what: str, word: str, yes: bool, dry_run: bool = False, json: bool = False, **plan: Any) -> None:

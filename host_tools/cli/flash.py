@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from host_tools.cli.common import DryRun, Json, Yes, confirm, result, talk, waiting
-from host_tools.cli.image import Board, Provision, Stock, cautions
+from host_tools.cli.image import Board, Provision, Stock, UpdateKey, cautions, trusted
 
 
 def flash(
@@ -20,6 +20,7 @@ def flash(
     port: Annotated[str, typer.Option("--port", help="The board's serial port.")],
     micropython: Stock,
     provision: Provision = None,
+    update_key: UpdateKey = None,
     erase_vault: Annotated[
         bool, typer.Option("--erase-vault", help="Also erase keys, residents, faces and log: a new panel.")
     ] = False,
@@ -43,7 +44,7 @@ def flash(
     from host_tools.image.build import build
 
     with waiting("Compiling the firmware"):
-        image = build(board, micropython, provision)
+        image = build(board, micropython, provision, trusted(update_key))
     cautions(image)
     if dry_run:
         parts = ", ".join(f"{name} {len(content) // 1024} KB" for name, _, content in image.parts)

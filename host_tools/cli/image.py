@@ -25,6 +25,9 @@ Provision = Annotated[
     Path | None,
     typer.Option("--provision", help='A JSON file: {"settings": {...}, "network": {"ssid", "password", "ntp"}}.'),
 ]
+UpdateKey = Annotated[
+    Path | None, typer.Option("--update-key", help="The public key whose updates the panel takes, FILE.pub.")
+]
 
 
 @app.command()
@@ -33,6 +36,7 @@ def build(
     micropython: Stock,
     out: Annotated[Path, typer.Option("--out", help="Where the image goes.")],
     provision: Provision = None,
+    update_key: UpdateKey = None,
     json: Json = False,
 ) -> None:
     """Write the whole flash of a new panel into a file.
@@ -50,7 +54,7 @@ def build(
     from host_tools.image import build as library
 
     with waiting("Compiling the firmware"):
-        image = library.build(board, micropython, provision)
+        image = library.build(board, micropython, provision, trusted(update_key))
     cautions(image)
     whole = image.whole()
     _write(out, whole)
@@ -66,6 +70,12 @@ def build(
         f"{out}: {len(whole) // 1024} KB for {image.board.title}, with {data['micropython']}. Write it at offset 0."
     )
     result(json, data, sentence)
+
+
+def trusted(update_key: Path | None) -> bytes | None:
+    from host_tools.image.bundle import read_public
+
+    return read_public(update_key) if update_key else None
 
 
 def cautions(image: FlashImage) -> None:

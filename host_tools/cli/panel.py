@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from firmware.link.ops import wire
-from host_tools import clearing, network, panels, selftest
+from host_tools import clearing, diagnose, network, panels, selftest
+from host_tools import maintenance as upkeep
 from host_tools.cli.common import (
     DryRun,
     Json,
@@ -21,6 +23,7 @@ from host_tools.cli.common import (
     listing,
     on_panel,
     result,
+    steps,
     talk,
     waiting,
     when,
@@ -28,7 +31,9 @@ from host_tools.cli.common import (
 from host_tools.cli.help import Menu
 from host_tools.cli.site import approved
 from host_tools.errors import Usage
-from host_tools.site import Site
+from host_tools.site import Panel, Site
+
+_FOLLOW_S = 0.5
 
 app = Menu("Provision panels and look after them.")
 
@@ -124,23 +129,34 @@ def set_time(
 @app.command()
 def maintenance(
     on: Annotated[bool, typer.Argument(metavar="on|off", parser=lambda word: _on_or_off(word))],
+    minutes: Annotated[
+        int, typer.Option(help="The panel ends it by itself after so long.", min=1, max=upkeep.MOST_MINUTES)
+    ] = upkeep.MINUTES,
     site: SiteFile = None,
     panel: PanelName = None,
     json: Json = False,
 ) -> None:
-    """Switch maintenance on or off; while it is on the door opens for nobody.
+    """Switch maintenance on or off: the REPL can be reached and the door opens for nobody while it is on.
 
-    Changes: the panel's mode until it is switched off or restarted; leaving stays free.
-    JSON: {on}
-    Exit codes: 3, 4, 9
+    Somebody has to stand before the panel and press # when it asks. `menshen tech` does all this by itself.
+
+    Changes: the panel's mode until it is switched off or restarted, or until the minutes are over; leaving stays free.
+    JSON: {on, left_s}
+    Exit codes: 3, 4, 9, 30
+    See also: menshen tech repl, menshen tech token
 
     Examples:
-      $ menshen panel maintenance on
+      $ menshen panel maintenance on --minutes 20
       $ menshen panel maintenance off
     """
-    with on_panel(site, panel) as (_, door):
-        now = panels.maintenance(door, on)
-    result(json, {"on": now}, f"Maintenance is {'on: the door opens for nobody' if now else 'off'}.")
+    seconds = 0
+    with on_panel(site, panel) as (opened, door):
+        if on:
+            seconds = upkeep.allow(door.connected(), upkeep.token(opened, door, minutes), talk)
+        else:
+            upkeep.end(door)
+    sentence = f"on for {seconds // 60} minutes: the door opens for nobody" if on else "off"
+    result(json, {"on": on, "left_s": seconds}, f"Maintenance is {sentence}.")
 
 
 @app.command()
@@ -245,6 +261,75 @@ def selftest_(
 
 
 @app.command()
+def log(
+    attempts: Annotated[bool, typer.Option("--attempts", help="What happened at the door lately, instead.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Show what the panel says: its console since the start, or the last attempts at the door. Nobody is named.
+
+    Both are kept in memory only; who came in when stands in the audit log.
+
+    Changes: nothing.
+    JSON: [line:text?, kind?, opened:flag?, reason?, hint?, ms?, frames:count?, times?, why?, what?]
+    Exit codes: 2, 3, 9
+    See also: menshen log, menshen panel diagnose
+
+    Examples:
+      $ menshen panel log
+      $ menshen panel log --attempts
+    """
+    if follow and json:
+        raise Usage("--follow prints lines as they come; JSON is one document. Leave one of them out.")
+    with on_panel(site, panel) as (_, door):
+        since = 0
+        while True:
+            items, since = diagnose.attempts(door, since) if attempts else _lines(door, since)
+            if json:
+                result(json, items, "")
+            for item in [] if json else items:
+                print(_attempt(item) if attempts else item["line"])
+            if not follow:
+                break
+            sys.stdout.flush()
+            time.sleep(_FOLLOW_S)
+
+
+@app.command("diagnose")
+def diagnose_(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file.", show_default="menshen-BOARD-DATE.json here")
+    ] = None,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Put what a bug report needs into one file.
+
+    Versions, self-test, memory, settings, counts, the console's last lines. Nobody's name, flat, card or handle is in
+    it, nor when anybody came. The door works meanwhile. Read the file before you send it.
+
+    Changes: nothing on the panel.
+    JSON: {file, failed:checks}
+    Exit codes: 2, 3, 9
+    See also: menshen panel selftest, menshen panel log
+
+    Examples:
+      $ menshen panel diagnose --out report.json
+    """
+    with on_panel(site, panel) as (opened, door), steps("Asking the panel") as step:
+        report = diagnose.collect(opened, door, step)
+        board = report["panel"]["board"]
+    path = out or Path(f"menshen-{board}-{time.strftime('%Y%m%d-%H%M%S')}.json")
+    diagnose.write(report, path)
+    failed = [check["name"] for check in report["selftest"] if check["verdict"] == "failed"]
+    sentence = f"{path} is written. Failed checks: {', '.join(failed) or 'none'}. Read it before you send it."
+    result(json, {"file": str(path), "failed": failed}, sentence)
+
+
+@app.command()
 def retire(
     name: NamedPanel,
     yes: Yes = False,
@@ -320,6 +405,18 @@ def _wifi_password(file: Path | None) -> str:
     if not sys.stdin.isatty():
         raise Usage("Nobody is here to type the Wi-Fi's password. Name a file with it: --wifi-password FILE.")
     return str(typer.prompt("The Wi-Fi's password", hide_input=True, default="", show_default=False, err=True))
+
+
+def _lines(door: Panel, since: int) -> tuple[list[dict[str, Any]], int]:
+    lines, since = diagnose.console(door, since)
+    return [{"line": line} for line in lines], since
+
+
+def _attempt(event: dict[str, Any]) -> str:
+    """A line: what, the outcome, then what the panel noticed."""
+    outcome = "opened" if event.get("opened") else event.get("reason") or event.get("what") or ""
+    rest = [f"{name} {event[name]}" for name in ("hint", "ms", "frames", "times") if event.get(name)]
+    return "\t".join([event["kind"], outcome, ", ".join(rest)])
 
 
 def _may_open(name: str) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firmware.services.settings import FIELDS
+from firmware.services.update import KEY_FILE
+from firmware.start.slots import SLOTS
 from host_tools.errors import Usage
-from host_tools.image import archive, esp32, littlefs, mpy, partitions
+from host_tools.image import bundle, esp32, littlefs, mpy, partitions
 from host_tools.image.board_info import BoardInfo, load
 from host_tools.image.esp32 import ImageError, Stock
 from host_tools.image.partitions import TABLE_OFFSET
@@ -58,7 +59,7 @@ class FlashImage:
         return bytes(flash)
 
 
-def build(board: str, micropython: Path, provision: Path | None = None) -> FlashImage:
+def build(board: str, micropython: Path, provision: Path | None = None, update_key: bytes | None = None) -> FlashImage:
     info = load(board)
     stock = esp32.read_stock(micropython)
     bootloader = _fitting_bootloader(info, stock)
@@ -72,7 +73,7 @@ def build(board: str, micropython: Path, provision: Path | None = None) -> Flash
         ("bootloader", 0, bootloader),
         ("partition table", TABLE_OFFSET, partitions.encode(info.layout)),
         (slot.label, slot.offset, stock.app.data),
-        ("vfs", info.vfs.offset, filesystem(info, provision)),
+        ("vfs", info.vfs.offset, filesystem(info, provision, update_key=update_key)),
     ]
     return FlashImage(info, stock, parts)
 
@@ -84,24 +85,21 @@ def _fitting_bootloader(info: BoardInfo, stock: Stock) -> bytes:
     return bootloader
 
 
-def filesystem(info: BoardInfo, provision: Path | None = None, march: str = mpy.XTENSA) -> bytes:
-    """The vfs partition: compiled firmware, packs, start-up files, and what `provision` sets."""
+def filesystem(
+    info: BoardInfo, provision: Path | None = None, march: str = mpy.XTENSA, update_key: bytes | None = None
+) -> bytes:
+    """The vfs partition: compiled firmware, packs, start-up files, what `provision` sets, whose updates it takes."""
     extra = read_provision(provision) if provision else {}
     with tempfile.TemporaryDirectory(prefix="menshen-") as folder:
         tree = Path(folder)
         stage_vfs(info.name, tree)
         mpy.compile_tree(tree, march)
-        _archive(tree)
+        bundle.finish(tree / SLOTS[0], info.name)
+        if update_key:
+            (tree / KEY_FILE).write_bytes(update_key)
         for name, content in extra.items():
             (tree / name).write_text(json.dumps(content))
         return littlefs.pack(tree, info.vfs.size)
-
-
-def _archive(tree: Path) -> None:
-    """One file instead of 130, of which each would take whole blocks; its reader lies beside it."""
-    (tree / "firmware/hal/esp32/archive.mpy").rename(tree / "archive.mpy")
-    (tree / "firmware.pak").write_bytes(archive.pack(tree / "firmware"))
-    shutil.rmtree(tree / "firmware")
 
 
 def read_provision(path: Path) -> dict[str, Any]:

@@ -79,8 +79,9 @@ def _files(filesystem: bytes) -> dict[str, int]:
     """Sizes by path, those in the firmware's archive as it is mounted."""
     found = {}
     for name, body in littlefs.files(filesystem).items():
-        if name == "/firmware.pak":
-            found.update({f"/firmware/{inner}": len(data) for inner, data in archive.unpack(body).items()})
+        if name.endswith("/firmware.pak"):
+            folder = name.removesuffix(".pak")
+            found.update({f"{folder}/{inner}": len(data) for inner, data in archive.unpack(body).items()})
         else:
             found[name] = len(body)
     return found

@@ -9,7 +9,7 @@ from host_tools.errors import NotFlashable
 
 XTENSA = "xtensawin"
 # MicroPython starts these by name as source, and a technician may want to read them.
-_SOURCE = ("boot.py", "main.py", "board.py")
+_SOURCE = ("boot.py", "main.py", "a/board.py")
 
 
 class CompileError(NotFlashable):

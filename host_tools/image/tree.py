@@ -1,12 +1,16 @@
-"""The tree that a board's filesystem holds: main.py, board.py, the firmware and the model packs."""
+"""The tree that a board's filesystem holds: what starts it, and a slot with board.py, firmware and model packs."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from firmware.start.slots import RECORD, SLOTS
 from host_tools.errors import HostError, Usage
+
+START = ("slots.py", "archive.py")  # beside main.py and boot.py: what no update over the link changes
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -30,26 +34,32 @@ def hal(board: str) -> str:
     return "virtual" if board == "virtual" else "esp32"
 
 
-def stage_vfs(board: str, dest: Path) -> None:
-    """Writes the tree for `board` into `dest`. What it held of firmware and packs goes, other files stay."""
+def stage_vfs(board: str, dest: Path, version: str | None = None) -> None:
+    """Writes the tree for `board` into `dest`, as flashing does: what both slots held goes, other files stay.
+
+    `version`: what the firmware calls itself, instead of its own word for it."""
     root = source_root()
     if board not in boards():
         raise Usage(f"There is no board {board!r}. Boards: {', '.join(boards())}.")
     if not (root / "firmware/main.py").is_file():
         raise HostError(f"The firmware is not in {root}. Install Menshen again.")
-    dest.mkdir(parents=True, exist_ok=True)
-    for name in ("firmware", "packs"):
+    for name in SLOTS:
         shutil.rmtree(dest / name, ignore_errors=True)
-    shutil.copytree(root / "firmware", dest / "firmware", ignore=_ignored(board, root / "firmware"))
-    (dest / "firmware/main.py").unlink()
-    shutil.copyfile(root / "firmware/main.py", dest / "main.py")
-    start = dest / f"firmware/hal/{hal(board)}/boot.py"
-    if start.is_file():
-        start.rename(dest / "boot.py")
-    shutil.copyfile(root / "boards" / board / "board.py", dest / "board.py")
-    (dest / "packs").mkdir()
+    (dest / RECORD).unlink(missing_ok=True)
+    slot = dest / SLOTS[0]
+    slot.mkdir(parents=True)
+    shutil.copytree(root / "firmware", slot / "firmware", ignore=_ignored(board, root / "firmware"))
+    (slot / "firmware/main.py").rename(dest / "main.py")
+    (slot / f"firmware/hal/{hal(board)}/boot.py").rename(dest / "boot.py")
+    for name in START:
+        shutil.copyfile(root / "firmware/start" / name, dest / name)
+    if version:
+        stamp = slot / "firmware/base/version.py"
+        stamp.write_text(re.sub(r'VERSION = "[^"]*"', f'VERSION = "{version}"', stamp.read_text()))
+    shutil.copyfile(root / "boards" / board / "board.py", slot / "board.py")
+    (slot / "packs").mkdir()
     for pack in packs():
-        shutil.copyfile(pack, dest / "packs" / pack.name)
+        shutil.copyfile(pack, slot / "packs" / pack.name)
 
 
 def _ignored(board: str, firmware: Path) -> Callable[[str, list[str]], set[str]]:

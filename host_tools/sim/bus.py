@@ -112,13 +112,17 @@ def _actions(world: World) -> dict[int, Callable[[bytes], None]]:
             raise ValueError(f"the display has {_DISPLAY_BYTES} bytes, not {len(body)}")
         world.set_display(body)
 
+    def set_repl(on: int, seconds: int) -> None:
+        world.set_repl(bool(on), float(seconds))
+
     return {
         wire.POWER: lambda body: world.set_camera_power(bool(body[0])),
+        wire.EXPOSE: lambda body: world.set_exposure(struct.unpack("<b", body)[0]),
         wire.DISPLAY: show,
         wire.LOCK: lambda body: world.set_lock(bool(body[0])),
         wire.BUZZER: lambda body: world.buzz(body.decode("ascii")),
         wire.LIGHT: lambda body: world.shine(body.decode("ascii")),
         wire.TIME_SET: lambda body: world.set_time(struct.unpack("<Q", body)[0]),
-        wire.REPL: lambda body: world.set_repl(bool(body[0])),
+        wire.REPL: lambda body: set_repl(*struct.unpack("<BI", body)),
         wire.WATCHDOG: lambda body: world.feed_watchdog(struct.unpack("<I", body)[0]),
     }

@@ -87,11 +87,11 @@ class Scene:
         self.view = view or View()
         self._light = _exposed(photo, self.view)
 
-    def frame(self, index: int) -> Frame:
-        """Deterministic in (view.seed, index)."""
+    def frame(self, index: int, exposure: float = 1.0) -> Frame:
+        """Deterministic in (view.seed, index); `exposure` multiplies the light."""
         view = self.view
         rng = np.random.default_rng([view.seed, index])
-        electrons = self._light * np.float32(view.full_well)
+        electrons = self._light * np.float32(view.full_well * exposure)
         sigma = np.sqrt(electrons + np.float32(view.read_noise**2))
         electrons += sigma * rng.standard_normal((HEIGHT, WIDTH), dtype=np.float32)
         linear = np.clip(electrons / np.float32(view.full_well), 0.0, 1.0)

@@ -20,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from firmware.start.slots import SLOTS
 from host_tools.errors import HostError, NoPanel, UnreadablePicture, Usage
 from host_tools.image import stage_vfs
+from host_tools.image.bundle import describe
 from host_tools.sim.camera import HEIGHT, WIDTH, Frame, load_photo
 from host_tools.sim.screen import render
 
@@ -39,6 +41,7 @@ Photo = str | Path | Image.Image | npt.NDArray[Any] | None
 
 def _stage_firmware(vfs: Path) -> None:
     stage_vfs("virtual", vfs)
+    describe(vfs / SLOTS[0], "virtual")
 
 
 class Sim:
@@ -145,6 +148,10 @@ class Sim:
 
     def clock_step(self, seconds: float) -> None:
         self._ask("clock_step", seconds=seconds)
+
+    def hasten(self, seconds: float) -> None:
+        """Brings the board's timer that ends maintenance forward."""
+        self._ask("hasten", seconds=seconds)
 
     def cut_camera(self, cut: bool) -> None:
         self._ask("cut_camera", cut=cut)

@@ -81,6 +81,9 @@ class Controls:
     def clock_step(self, seconds: float) -> None:
         self._world.step_clock(seconds)
 
+    def hasten(self, seconds: float) -> None:
+        self._world.hasten(seconds)
+
     def cut_camera(self, cut: bool) -> None:
         self._world.cut_camera(cut)
 

@@ -15,6 +15,7 @@ from host_tools.sim.card import Card
 
 _KEYS = frozenset("0123456789*#")
 _STARVED = 20  # how many times its time-out the watchdog grants a panel that the PC gave no processor time
+_EXPOSURE_STOPS = 0.5  # what a step of the sensor's exposure level is worth
 _RTC_START = 946_684_800  # 2000-01-01, where a clock that was never set starts to count
 
 
@@ -51,8 +52,10 @@ class World:
         self._time_set = False
         self._keys = ""
         self._camera_on = True
+        self._exposure = 0
         self._released = False
         self._repl_open = True
+        self._repl_until: float | None = None
         self.light = "off"
         self._fed: tuple[float, float | None, float] | None = None  # when, by both clocks, and for how long
         self.display: bytes | None = None
@@ -75,9 +78,12 @@ class World:
                 raise Fault("the camera is switched off")
             scene, index = self._scene, self._exposures
             self._exposures += 1
-        frame = scene.frame(index)
+        frame = scene.frame(index, 2.0 ** (self._exposure * _EXPOSURE_STOPS))
         self.last_frame = frame
         return frame
+
+    def set_exposure(self, level: int) -> None:
+        self._exposure = level
 
     def set_camera_power(self, on: bool) -> None:
         self._camera_on = on
@@ -139,14 +145,18 @@ class World:
             self._time_set = True
             self._set_offset(unix - time.time())
 
-    def set_repl(self, on: bool) -> None:
+    def set_repl(self, on: bool, seconds: float = 0.0) -> None:
+        """`seconds`: after them the board restarts, whatever runs on it; 0: never."""
         self._repl_open = on
+        self._repl_until = time.monotonic() + seconds if on and seconds else None
         self.on_repl(on)
 
     def feed_watchdog(self, timeout_ms: int) -> None:
         self._fed = (time.monotonic(), self.cpu_s(), timeout_ms / 1000)
 
     def watchdog_bites(self) -> bool:
+        if self._repl_until is not None and time.monotonic() >= self._repl_until:
+            return True
         if self._fed is None or self._repl_open:
             return False
         at, cpu_at, timeout_s = self._fed
@@ -160,6 +170,10 @@ class World:
 
     def show(self, scene: Scene) -> None:
         self._scene = scene
+
+    def hasten(self, seconds: float) -> None:
+        if self._repl_until is not None:
+            self._repl_until -= seconds
 
     def cut_camera(self, cut: bool) -> None:
         self._camera_cut = cut

@@ -208,6 +208,16 @@ class Site:
     def enrolments(self, resident: Resident) -> list[Enrolment]:
         return [Enrolment(*row) for row in self.registry.rows(_ENROLMENT + " WHERE handle = ?", resident.handle)]
 
+    def faces_of_other_models(self, panel: Panel, model_id: bytes) -> list[str]:
+        """flat/name of whoever has a face on the panel that the model `model_id` cannot compare with."""
+        rows = self.registry.rows(
+            "SELECT DISTINCT residents.flat, residents.name FROM enrolments JOIN residents USING (handle) "
+            "WHERE panel_id = ? AND enrolments.state != 'wiped' AND model_id != ? ORDER BY flat, name",
+            panel.panel_id,
+            model_id,
+        )
+        return [f"{row['flat']}/{row['name']}" for row in rows]
+
     def credentials(self, resident: Resident) -> list[Credential]:
         query = "SELECT kind, uid, state FROM credentials WHERE handle = ? ORDER BY id"
         return [Credential(*row) for row in self.registry.rows(query, resident.handle)]
@@ -218,6 +228,10 @@ class Site:
 
     def _link_key(self, record: PanelRecord) -> bytes:
         return self.safe.open(safe.link_secret(record.panel_id, record.kept_key))
+
+    def new_counter(self, panel: Panel) -> int:
+        """Never handed out before, by this or another host."""
+        return self._next_counters(panel.panel_id, 1)[0]
 
     def _next_counters(self, panel_id: bytes, at_least: int) -> range:
         """A few, durable before one is used: no two hosts, and no host after a crash, use a counter twice."""

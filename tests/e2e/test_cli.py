@@ -51,6 +51,12 @@ class House:
             assert run.stderr.strip().endswith((".", "?")), run.stderr
         return run.stdout
 
+    def begin(self, *words: object) -> subprocess.Popen[str]:
+        """A command that waits for somebody."""
+        command = [*MENSHEN, *map(str, words)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, text=True, cwd=self.folder, env=self.environment, **pipes)
+
     def json(self, *words: object, code: int = 0) -> dict:
         return json.loads(self.run(*words, "--json", code=code))
 
@@ -180,10 +186,13 @@ def test_mpremote_is_shut_out_in_service_and_let_in_for_maintenance(house):
     mpremote = [str(Path(sys.executable).with_name("mpremote")), "connect", house.port]
     closed = subprocess.run([*mpremote, "exec", "print(6 * 7)"], capture_output=True, text=True, timeout=60)
     assert closed.returncode and "42" not in closed.stdout
-    house.run("panel", "maintenance", "on")
-    opened = subprocess.run([*mpremote, "exec", "print(6 * 7)"], capture_output=True, text=True, timeout=60)
-    assert opened.returncode == 0 and opened.stdout.strip() == "42", opened.stderr
     with_panel = Sim.attach(house.folder / "panel")
+    asking = house.begin("panel", "maintenance", "on")
+    assert "Press #" in asking.stderr.readline()
+    with_panel.press("#")
+    assert "Maintenance is on" in asking.communicate(timeout=60)[0]
+    opened = subprocess.run([*mpremote, "resume", "exec", "print(6 * 7)"], capture_output=True, text=True, timeout=60)
+    assert opened.returncode == 0 and opened.stdout.strip() == "42", opened.stderr
     with_panel.restart()
     assert with_panel.wait_console("app: ready", 20)
     with_panel.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import panels
+from host_tools import maintenance, panels
 from host_tools.errors import HostError, RefusedByPanel
 from host_tools.sim.control import Sim
 from host_tools.site import Panel, Site
@@ -17,7 +17,7 @@ PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sim, Panel]]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sim, Site, Panel]]:
     folder: Path = tmp_path_factory.mktemp("door")
     with Sim.start(folder / "panel", blocks=32) as sim, Site.open(folder / "site.db") as site:
         assert sim.wait_console("app: ready", PATIENCE_S)
@@ -29,7 +29,12 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sim, Panel]
             except HostError:
                 if time.monotonic() > deadline:
                     raise
-        yield sim, panel
+        yield sim, site, panel
+
+
+@pytest.fixture
+def door(house: tuple[Sim, Site, Panel]) -> tuple[Sim, Panel]:
+    return house[0], house[2]
 
 
 def logged(panel: Panel) -> list[str]:
@@ -52,8 +57,8 @@ def test_a_fire_opens_the_door_until_it_is_over_and_is_logged(door: tuple[Sim, P
     assert {"fire", "fire_over"} <= set(logged(panel))
 
 
-def test_an_opened_case_alarms_and_closes_the_way_into_maintenance(door: tuple[Sim, Panel]) -> None:
-    sim, panel = door
+def test_an_opened_case_alarms_and_closes_the_way_into_maintenance(house: tuple[Sim, Site, Panel]) -> None:
+    sim, site, panel = house
     before = time.time()
     sim.set_tamper(True)
     deadline = time.monotonic() + PATIENCE_S
@@ -61,8 +66,14 @@ def test_an_opened_case_alarms_and_closes_the_way_into_maintenance(door: tuple[S
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert "tamper" in logged(panel) and panel.request("status")["tamper"]
-    with pytest.raises(RefusedByPanel):
-        panel.request("maintenance", on=True)
+    with pytest.raises(RefusedByPanel, match="case is open"):
+        allow(sim, site, panel)
     sim.set_tamper(False)
-    assert panel.request("maintenance", on=True)["on"]
-    assert not panel.request("maintenance", on=False)["on"]
+    assert allow(sim, site, panel) > 0 and panel.request("status")["maintenance"]
+    maintenance.end(panel)
+    assert not panel.request("status")["maintenance"]
+
+
+def allow(sim: Sim, site: Site, panel: Panel) -> int:
+    """With somebody before the panel who says yes."""
+    return maintenance.allow(panel.connected(), maintenance.token(site, panel), lambda text: sim.press("#"))

@@ -412,6 +412,14 @@ def test_a_loop_that_hangs_is_reset_within_two_seconds_and_known_work_is_given_l
     watchdog.hold(False)
     watchdog.feed()
     assert chip.wdt.timeout == 2000
+    watchdog.hold(True, 8)
+    for _ in range(6):
+        chip.fire(1)
+    try:
+        chip.fire(1)
+        raise AssertionError("what is open for a time is closed by a restart, whoever holds the REPL")
+    except fakes.Restart:
+        pass
 
 
 def test_the_console_reads_what_is_there_and_never_waits():

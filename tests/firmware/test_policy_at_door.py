@@ -3,6 +3,7 @@
 from firmware.access.policy import Rights
 from firmware.access.schedule import Schedule
 from firmware.base.errors import Refused
+from firmware.link import maintenance
 from firmware.services.visits import SECOND_S
 from tests.firmware.entry_house import Entrance
 from tests.firmware.test_nfc import UID, Card
@@ -23,6 +24,11 @@ def house(rights=None, **rules) -> Entrance:
 
 def card() -> Card:
     return Card(key=KEY)
+
+
+def token(door, serial: int) -> bytes:
+    keys = door.panel.vault.keys
+    return maintenance.make(keys.link_key, keys.panel_id, serial, door.house.clock.now()[0] + 600)
 
 
 def go_through(door) -> None:
@@ -120,13 +126,20 @@ def test_fire_and_tamper_are_logged_and_alarm():
 
 def test_an_open_case_lets_nobody_into_maintenance():
     door = house()
+    upkeep = door.panel.upkeep
     door.board.open = lambda: True
-    assert refused(Refused, door.panel.set_maintenance, True) and not door.panel.maintenance
+    assert refused(Refused, upkeep.ask, token(door, 1)) and not door.panel.question.open
     door.board.open = lambda: False
-    door.panel.set_maintenance(True)
+    upkeep.ask(token(door, 1))
+    door.board.open = lambda: True
+    door.type("#")
+    assert not door.panel.maintenance, "opened between the question and the answer"
+    door.board.open = lambda: False
+    upkeep.ask(token(door, 2))
+    door.type("#")
+    assert door.panel.maintenance
     del door.board.buzzer.calls[:]
     door.board.open = lambda: True
     door.panel.entry.on_door("tamper")
     assert door.panel.maintenance and ("tone", "alarm") not in door.board.buzzer.calls, "work that was announced"
-    door.panel.set_maintenance(True)
-    door.panel.set_maintenance(False)
+    upkeep.end()

@@ -134,6 +134,7 @@ def test_each_hint_has_words():
         q.MORE_LIGHT,
         q.TOO_BRIGHT,
         q.HOLD_STILL,
+        q.STEP_BACK,
     )
     assert codes == tuple(range(len(q.HINTS)))
     assert all(q.HINTS[1:])

@@ -181,7 +181,7 @@ def test_a_notice_or_maintenance_comes_first():
     house.panel.desk.ask(EILEEN, CONSENT, b"m" * 32, "Notice", ["text"])
     house.type("#")
     assert faces(house) == sorted([GRACE, EILEEN])  # the key answered the notice
-    house.panel.maintenance = True
+    house.panel.upkeep._state = "on"
     house.type("*")
     assert not house.panel.selfservice.open
 

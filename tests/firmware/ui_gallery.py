@@ -89,6 +89,11 @@ def every_screen(screens: Screens, frame) -> list:
         ("face_not_erased", screens.face_not_erased),
         ("receipt", lambda: screens.receipt(RECEIPT)),
         ("maintenance", screens.maintenance),
+        ("allow_maintenance", lambda: screens.allow_maintenance(True)),
+        ("allow_maintenance_by_button", lambda: screens.allow_maintenance(False)),
+        ("allow_aiming", lambda: screens.allow_aiming(True)),
+        ("allow_aiming_by_button", lambda: screens.allow_aiming(False)),
+        ("aiming", lambda: screens.aiming(frame, FACE, "come closer")),
     ]
 
 

@@ -110,9 +110,9 @@ class Handler:
             raise VaultFull("there is no room")
         return {}
 
-    async def maintenance(self, on: bool) -> dict:
+    async def maintenance_end(self) -> dict:
         await asyncio.sleep(1.5)  # longer than the client's patience in the test
-        return {"on": on}
+        return {}
 
     def enrol_put(self, **fields) -> dict:
         raise ConsentError("this panel holds no consent")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware.link.messages import decode_frame, encode_frame, open_plain, plain
-from host_tools import panels
+from host_tools import maintenance, panels
 from host_tools.image import source_root
 from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.build import filesystem
@@ -122,7 +122,9 @@ def test_a_panel_taken_into_service_stays_its_own_across_restarts(march: str, tm
         with Site(Registry(tmp_path / "site.db"), open_carrier=lambda port: first) as site:
             panel = panels.provision(site, "pipe", "door", open_carrier=lambda port: first)
             assert panels.status(panel)["board"] == GENERIC
-            assert panels.maintenance(panel, True) and not panels.maintenance(panel, False)
+            token = maintenance.token(site, panel)
+            assert panel.connected().plain("maintain", token=token)["state"] == "asked"
+            assert panel.connected().plain("maintain", token=token, end=True)["state"] == "refused"
             identity = panel.record.panel_id
     finally:
         first.stop()

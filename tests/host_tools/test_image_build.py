@@ -61,26 +61,42 @@ def test_the_same_inputs_give_the_same_bytes(image: FlashImage, micropython: Pat
 def test_the_filesystem_holds_compiled_firmware_and_readable_start_up_files(image: FlashImage) -> None:
     files = littlefs.files(image.parts[-1][2])
     sources = [name for name in files if name.endswith(".py")]
-    assert sorted(sources) == ["/board.py", "/boot.py", "/main.py"]
-    assert files["/board.py"] == (ROOT / "boards" / BOARD / "board.py").read_bytes()
+    assert sorted(sources) == ["/a/board.py", "/boot.py", "/main.py"]
+    assert files["/a/board.py"] == (ROOT / "boards" / BOARD / "board.py").read_bytes()
     assert files["/boot.py"] == (ROOT / "firmware/hal/esp32/boot.py").read_bytes()
-    packs = [f"/packs/{path.name}" for path in (ROOT / "models").glob("*/*.pack")]
-    assert files["/packs/detector.pack"] == (ROOT / "models/detector/detector.pack").read_bytes()
-    assert set(files) == {"/archive.mpy", "/board.py", "/boot.py", "/firmware.pak", "/main.py", *packs}
-    firmware = archive.unpack(files["/firmware.pak"])
+    packs = [f"/a/packs/{path.name}" for path in (ROOT / "models").glob("*/*.pack")]
+    assert files["/a/packs/detector.pack"] == (ROOT / "models/detector/detector.pack").read_bytes()
+    own = {"/a/board.py", "/a/firmware.pak", "/a/manifest.json", *packs}
+    assert set(files) == {"/archive.mpy", "/boot.py", "/main.py", "/slots.mpy", *own}
+    firmware = archive.unpack(files["/a/firmware.pak"])
     assert {"app.mpy", "hal/esp32/board.mpy", "ui/fonts/large.fnt"} <= set(firmware)
     assert not [name for name in firmware if "virtual" in name or "__pycache__" in name or name.endswith(".py")]
-    assert not {"hal/esp32/boot.mpy", "hal/esp32/archive.mpy"} & set(firmware), "they lie outside"
+    assert "hal/esp32/boot.mpy" not in firmware, "it lies outside"
 
 
 def test_firmware_and_packs_stay_within_their_budget(image: FlashImage) -> None:
     assert littlefs.used_bytes(image.parts[-1][2]) <= 1.5 * 1024 * 1024
 
 
+@pytest.mark.parametrize("board", chip_boards())
+def test_both_slots_fit_with_room_for_an_update_to_be_staged(board: str, tmp_path: Path) -> None:
+    """The largest networks that the budgets allow, 150 and 600 KB of weights, beside the firmware; twice."""
+    info = load(board)
+    files = littlefs.files(filesystem(info))
+    for name, content in files.items():
+        for slot in ("a", "b") if name.startswith("/a/") else ("",):
+            path = tmp_path / (name.replace("/a/", f"/{slot}/", 1) if slot else name).lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.ljust(620_000, b"x") if name.endswith("embedder.pack") else content)
+    used = littlefs.used_bytes(littlefs.pack(tmp_path, info.vfs.size))
+    assert info.vfs.size - used >= 40 * 1024, "firmware/services/update.py asks for this"
+
+
 def test_inspect_lists_the_firmware_as_it_is_mounted(image: FlashImage, tmp_path: Path) -> None:
     found = inspect(stock.write(tmp_path / "flash.bin", image.whole()))
     files = next(p["files"] for p in found["partitions"] if p["name"] == "vfs")
-    assert files["/firmware/app.mpy"] > 1000 and "/firmware.pak" not in files and "/packs/embedder.pack" in files
+    assert files["/a/firmware/app.mpy"] > 1000 and "/a/firmware.pak" not in files
+    assert "/a/packs/embedder.pack" in files
 
 
 def test_micropython_mounts_it_and_writes_to_it(image: FlashImage, tmp_path: Path) -> None:

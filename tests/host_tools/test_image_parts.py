@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from esptool.bin_image import LoadFirmwareImage
 
-from firmware.hal.esp32.archive import Archive
+from firmware.start.archive import Archive
 from host_tools.errors import NotFlashable
 from host_tools.image import archive, esp32, littlefs, partitions
 from host_tools.image.esp32 import ImageError
@@ -191,6 +191,13 @@ def test_an_archive_reads_as_a_filesystem(tmp_path: Path) -> None:
         with pytest.raises(OSError):
             call()
     mounted.umount()
+
+
+def test_what_deflates_to_its_own_length_is_read_as_it_is(tmp_path: Path) -> None:
+    contents = {f"{n}-{kind}": bytes(i % kind for i in range(n)) for n in range(1, 60) for kind in (1, 2, 5, 11)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    assert archive.unpack(archive.pack(tmp_path)) == contents
 
 
 def test_every_damaged_byte_of_an_archive_is_noticed(tmp_path: Path) -> None:

@@ -118,11 +118,17 @@ def test_a_second_panel_takes_the_bus(bus):
 def test_staging_replaces_the_firmware_and_keeps_the_rest(tmp_path):
     assert "virtual" in boards()
     stage_vfs("virtual", tmp_path)
-    (tmp_path / "firmware/old.py").touch()
+    (tmp_path / "a/firmware/old.py").touch()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "boot.json").write_text('{"slot": "b"}')
     (tmp_path / "settings.json").write_text("{}")
     stage_vfs("virtual", tmp_path)
-    assert not (tmp_path / "firmware/old.py").exists() and (tmp_path / "settings.json").exists()
-    assert (tmp_path / "firmware/hal/virtual/bus.py").is_file() and not (tmp_path / "firmware/hal/esp32").exists()
-    assert (tmp_path / "main.py").is_file() and (tmp_path / "board.py").is_file()
+    assert not (tmp_path / "a/firmware/old.py").exists() and (tmp_path / "settings.json").exists()
+    assert not (tmp_path / "b").exists() and not (tmp_path / "boot.json").exists()
+    assert (tmp_path / "a/firmware/hal/virtual/bus.py").is_file() and not (tmp_path / "a/firmware/hal/esp32").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a", "archive.py", "boot.py", "main.py", "settings.json", "slots.py"
+    }  # fmt: skip
+    assert (tmp_path / "a/board.py").is_file()
     with pytest.raises(Usage, match="no board 'toaster'"):
         stage_vfs("toaster", tmp_path)

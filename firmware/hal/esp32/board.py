@@ -31,7 +31,6 @@ _CLOCK_HZ = const(240_000_000)
 _I2C_HZ = const(100_000)
 _I2C_TIMEOUT_US = const(50_000)  # a PN532 stretches the clock while it works
 _SPI_HZ = const(40_000_000)
-_AGAIN_MS = const(5000)
 _PN532 = const(0x24)
 _MPR121 = const(0x5A)
 _KEYPAD_TIMER = const(2)  # 0 is the buzzer's, 1 the watchdog's
@@ -96,12 +95,6 @@ class Esp32Board(api.Board):
 
     def reset(self) -> None:
         machine.reset()
-
-    def crashed(self) -> None:
-        if not self.console.repl_open:
-            log("board", "starting again")
-            time.sleep_ms(_AGAIN_MS)
-            machine.reset()
 
     def tick(self) -> None:
         self.network.poll()

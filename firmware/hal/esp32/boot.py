@@ -1,21 +1,23 @@
-"""Runs as /boot.py before main.py: the firmware's archive becomes /firmware, and a panel in service cannot be
-interrupted while it starts.
+"""Runs as /boot.py before main.py: the slot's firmware becomes /firmware, and a panel in service cannot be interrupted
+while it starts.
 
-Ctrl-C leads to the REPL only on a panel without owner, or in maintenance (see README.md here). A folder /firmware, put
-there by a developer, goes before the archive.
+Ctrl-C leads to the REPL only on a panel without owner, or in maintenance (see README.md here). Firmware on trial that
+hangs before the app feeds the watchdog is reset by it.
 """
-
-import os
 
 from micropython import kbd_intr
 
-os.chdir("/")  # relative paths, which imports are, then reach what is mounted below
-if "firmware" not in os.listdir("/"):
-    from archive import Archive
+kbd_intr(-1)
 
-    os.mount(Archive("/firmware.pak"), "/firmware")
+import slots  # noqa: E402
+from esp32 import Partition  # noqa: E402
+from machine import WDT, reset  # noqa: E402
 
-from firmware.hal.esp32.flash import PartitionFlash  # noqa: E402
-
-if PartitionFlash().in_use():
-    kbd_intr(-1)
+_vault = Partition.find(Partition.TYPE_DATA, label="vault")
+slots.closed = bool(_vault) and slots.has_keys(_vault[0].readblocks)
+if not slots.closed:
+    kbd_intr(3)
+if slots.read()["trial"] is not None:
+    WDT(timeout=60_000)
+slots.restart = reset
+slots.start()

@@ -22,6 +22,7 @@ class SensorCamera:
         self._flips = (("vflip", vflip), ("hmirror", hmirror))
         self._xclk_hz = xclk_hz
         self._sensor = None
+        self._level = 0
         self.power(True)
 
     def power(self, on: bool) -> None:
@@ -33,6 +34,11 @@ class SensorCamera:
                 sensor.deinit()
             except OSError as error:
                 raise CameraError("the sensor does not stop: %s" % error)
+
+    def expose(self, level: int) -> None:
+        self._level = level
+        if self._sensor is not None:
+            _set(self._sensor, "ae_level", level)
 
     def capture_into(self, buf: bytearray) -> None:
         if self._sensor is None:
@@ -64,7 +70,9 @@ class SensorCamera:
             )
             for name, on in self._flips:
                 if on:
-                    _set(sensor, name)
+                    _set(sensor, name, True)
+            if self._level:
+                _set(sensor, "ae_level", self._level)
         except OSError as error:
             raise CameraError("no sensor answers: %s" % error)
         return sensor
@@ -75,13 +83,13 @@ def _wipe(frame) -> None:
     zero(uctypes.bytearray_at(uctypes.addressof(frame), len(frame)))
 
 
-def _set(sensor, name: str) -> None:
+def _set(sensor, name: str, value) -> None:
     # Releases of 2025 have properties, earlier ones methods.
     method = getattr(sensor, "set_" + name, None)
     if method:
-        method(True)
+        method(value)
     else:
-        setattr(sensor, name, True)
+        setattr(sensor, name, value)
 
 
 class FedCamera:
@@ -100,6 +108,9 @@ class FedCamera:
     def power(self, on: bool) -> None:
         if not on:
             self._forget()
+
+    def expose(self, level: int) -> None:
+        """What is fed is exposed already."""
 
     def capture_into(self, buf: bytearray) -> None:
         if not self._left:

@@ -10,15 +10,15 @@ _NEVER = const(-1)
 
 
 class SerialConsole(StdioPort):
-    """`on_repl(open)` is told whenever the way into the REPL opens or closes."""
+    """`on_repl(open, seconds)` is told whenever the way into the REPL opens or closes."""
 
     def __init__(self, on_repl=None):
         super().__init__()
         self._on_repl = on_repl
         self.repl_open = True
 
-    def open_repl(self, on: bool) -> None:
+    def open_repl(self, on: bool, seconds: int = 0) -> None:
         kbd_intr(_CTRL_C if on else _NEVER)
         self.repl_open = on
         if self._on_repl:
-            self._on_repl(on)
+            self._on_repl(on, seconds)

@@ -8,10 +8,10 @@ from esp32 import Partition
 
 from firmware.base.compat import const
 from firmware.base.errors import HalError
+from firmware.start.slots import has_keys
 
 _BLOCK_COUNT = const(4)
 _ERASE = const(6)
-_HEAD = const(64)
 
 
 class PartitionFlash:
@@ -53,13 +53,8 @@ class PartitionFlash:
             raise HalError("the flash cannot be erased: %s" % error)
 
     def in_use(self) -> bool:
-        """Whether the panel has keys: the vault keeps them in its first two blocks."""
-        head = bytearray(_HEAD)
-        for block in (0, 1):
-            self.read(block, head)
-            if head != b"\xff" * _HEAD:
-                return True
-        return False
+        """Whether the panel has keys."""
+        return has_keys(self._partition.readblocks)
 
     def _check(self, block: int, length: int, offset: int) -> None:
         if not 0 <= block < self.block_count or offset < 0 or offset + length > self.block_size:

@@ -1,11 +1,12 @@
 """Watchdog and reset."""
 
-from machine import WDT, Timer
+from machine import WDT, Timer, reset
 
 from firmware.base.compat import const
 
 _FEED_MS = const(2000)
 _LONG_MS = const(20_000)
+_GRACE_FEEDS = const(2)  # the app, where it still runs, ends maintenance in order
 
 
 class HardwareWatchdog:
@@ -26,6 +27,7 @@ class HardwareWatchdog:
         self._ms = 0
         self._timer_id = timer
         self._timer = None
+        self._feeds = -1  # left before a restart; negative: without end
 
     def feed(self) -> None:
         self._arm(_LONG_MS if self._wdt is None or self._timer else self.timeout_ms)
@@ -34,13 +36,14 @@ class HardwareWatchdog:
         if self._wdt:
             self._arm(_LONG_MS)
 
-    def hold(self, on: bool) -> None:
-        """On: it is fed by the timer, whatever the app does."""
+    def hold(self, on: bool, seconds: int = 0) -> None:
+        """On: it is fed by the timer, whatever the app does; after `seconds`, if any, the timer restarts the board."""
         if self._timer:
             self._timer.deinit()
             self._timer = None
         if on:
             self.relax()
+            self._feeds = seconds * 1000 // _FEED_MS + _GRACE_FEEDS if seconds else -1
             self._timer = Timer(self._timer_id)
             self._timer.init(mode=Timer.PERIODIC, period=_FEED_MS, callback=self._feed_armed)
 
@@ -52,5 +55,8 @@ class HardwareWatchdog:
         self._wdt.feed()
 
     def _feed_armed(self, _) -> None:
+        if self._feeds == 0:
+            reset()
+        self._feeds -= 1
         if self._wdt:
             self._wdt.feed()

@@ -1,5 +1,7 @@
 """The sensor: each capture fetches a frame that the simulator renders afresh."""
 
+import struct
+
 from firmware.base.errors import CameraError, HalError
 from firmware.hal.virtual import wire
 
@@ -10,6 +12,9 @@ class VirtualCamera:
 
     def power(self, on: bool) -> None:
         self._bus.call(wire.POWER, b"\x01" if on else b"\x00")
+
+    def expose(self, level: int) -> None:
+        self._bus.call(wire.EXPOSE, struct.pack("<b", level))
 
     def capture_into(self, buf: bytearray) -> None:
         try:
