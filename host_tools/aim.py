@@ -73,13 +73,21 @@ def aiming(panel: Panel, seconds: int = SECONDS, say: Say = lambda text: None) -
             panel.request("aim_end")
 
 
-def picture(panel: Panel, level: int | None = None) -> Picture:
-    """`level`: an exposure to try, until aiming ends."""
-    wanted = {} if level is None else {"level": level}
-    first = panel.request("aim_frame", band=0, **wanted)
+def picture(panel: Panel) -> Picture:
+    first = panel.request("aim_frame", band=0)
     data = first["data"] + b"".join(panel.request("aim_frame", band=band)["data"] for band in range(1, _BANDS))
+    return _picture(first, data)
+
+
+def glance(panel: Panel, level: int | None = None) -> Picture:
+    """What is in a picture, of which only the upper third crosses. `level`: an exposure to try, until aiming ends."""
+    first = panel.request("aim_frame", band=0, **({} if level is None else {"level": level}))
+    return _picture(first, first["data"])
+
+
+def _picture(first: dict[str, Any], data: bytes) -> Picture:
     packed = np.frombuffer(data, np.uint8)
-    pixels = np.stack([packed & 0xF0, packed << 4], axis=1).reshape(first["height"], first["width"])
+    pixels = np.stack([packed & 0xF0, packed << 4], axis=1).reshape(-1, first["width"])
     box = first.get("box")
     return Picture(
         (pixels | pixels >> 4).astype(np.uint8),
@@ -131,7 +139,7 @@ def calibrate_exposure(site: Site, panel: Panel, say: Say = lambda text: None) -
     found: dict[int, int] = {}
     for level in LEVELS:
         for _ in range(_SETTLE):
-            seen = picture(panel, level)
+            seen = glance(panel, level)
         found[level] = seen.light if seen.light is not None else seen.mean
         say(f"exposure {level}: {found[level]}")
     best = min(LEVELS, key=lambda level: (abs(found[level] - TARGET), abs(level)))
@@ -144,7 +152,7 @@ def calibrate_distance(site: Site, panel: Panel, where: str) -> dict[str, int]:
     From then on the panel asks who does to come closer (to step back)."""
     widths = []
     for _ in range(_TRIES):
-        box = picture(panel).box
+        box = glance(panel).box
         if box:
             widths.append(box[2])
         if len(widths) == _FACES:

@@ -5,8 +5,10 @@ Pictures go from the panel to the page and nowhere else; browsers are told to st
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import io
+import queue
 import secrets
 import threading
 from collections.abc import Iterator
@@ -16,8 +18,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from host_tools.aim import Picture
-from host_tools.errors import HostError
 
+_TICK_S, _PATIENCE_S = 0.2, 60.0
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Aiming</title>
 <style>body{background:#111;color:#ddd;font:16px sans-serif;text-align:center}
 img{width:640px;image-rendering:pixelated;transform:scaleX(-1)}</style>
@@ -38,13 +40,12 @@ next();
 
 
 class Page:
-    """`shown` gives the pictures; `wait` returns when they end or nobody can look any more."""
+    """`shown` gives the pictures, in the thread that calls `wait`; that returns when they end."""
 
     def __init__(self, shown: Iterator[Picture]) -> None:
         self._shown = shown
-        self._lock = threading.Lock()
+        self._asked: queue.Queue[queue.Queue[Picture | None]] = queue.Queue()
         self._over = threading.Event()
-        self.error: HostError | None = None
         self.count = 0
         secret = secrets.token_urlsafe(16)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, f"/{secret}/"))
@@ -53,25 +54,32 @@ class Page:
 
     def wait(self) -> None:
         try:
-            while not self._over.wait(0.2):
-                pass
+            while not self._over.is_set():
+                with contextlib.suppress(queue.Empty):
+                    self._give(self._asked.get(timeout=_TICK_S))
         finally:
             self._server.shutdown()
             self._server.server_close()
-        if self.error:
-            raise self.error
 
     def next(self) -> Picture | None:
-        with self._lock:
-            try:
-                found = next(self._shown, None)
-            except HostError as error:
-                self.error, found = error, None
-        self.count += found is not None
-        return found
+        """For the page's own threads: None when it is over."""
+        answer: queue.Queue[Picture | None] = queue.Queue()
+        self._asked.put(answer)
+        try:
+            return answer.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            return None
 
     def end(self) -> None:
         self._over.set()
+
+    def _give(self, answer: queue.Queue[Picture | None]) -> None:
+        found = None
+        try:
+            found = next(self._shown, None)
+        finally:
+            answer.put(found)
+        self.count += found is not None
 
 
 def _handler(page: Page, root: str) -> type[http.server.BaseHTTPRequestHandler]:

@@ -28,6 +28,8 @@ class Sensor:
 
 
 class Beating:
+    settings = {"face_least": 0, "face_most": 0}  # noqa: RUF012
+
     def beat(self, name):
         pass
 
