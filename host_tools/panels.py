@@ -7,17 +7,21 @@ import os
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from numpy.typing import NDArray
 
 from firmware.link import handshake
+from firmware.link.ops import FEED_BYTES
 from host_tools.errors import IdentityChanged, NoPanel, Provisioning, RefusedByPanel, Usage
 from host_tools.link.carrier import open_port
 from host_tools.link.client import PanelClient, connect
 from host_tools.site import Panel, PanelRecord, Site
 from host_tools.site.panel import OpenCarrier
 from host_tools.site.safe import link_secret
+from host_tools.vision.frames import HEIGHT, WIDTH
 
 
 def provision(site: Site, port: str, name: str, open_carrier: OpenCarrier = open_port) -> Panel:
@@ -85,6 +89,15 @@ def status(panel: Panel) -> dict[str, Any]:
 def set_time(site: Site, panel: Panel, time: int | None = None) -> int:
     """Sets the panel's clock to `time`, Unix seconds, or this computer's."""
     return int(panel.request("set_time", time=site.now() if time is None else time)["time"])
+
+
+def feed(panel: Panel, frame: NDArray[np.uint8], uses: int = 1) -> None:
+    """Lets a board without camera see `frame`, 240 x 320, so many times; Refused by one that has a camera."""
+    if frame.shape != (HEIGHT, WIDTH) or frame.dtype != np.uint8:
+        raise Usage(f"A frame has {HEIGHT} rows of {WIDTH} grey pixels.")
+    data = frame.tobytes()
+    for at in range(0, len(data), FEED_BYTES):
+        panel.request("feed", at=at, data=data[at : at + FEED_BYTES], uses=uses)
 
 
 def _unfinished(site: Site, name: str) -> PanelRecord | None:

@@ -72,6 +72,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "update_switch": ("refused",),
     "update_verdict": ("refused",),
     "update_state": (),
+    "feed": ("refused",),
     "selftest": ("not_found",),
 }
 

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from firmware.link.ops import MINUTES, OPENING
+import numpy as np
+
+from firmware.link.ops import MINUTES, OPENING, SEEING
+from firmware.nn.golden import noise
+from host_tools import panels
 from host_tools.errors import LinkFailed, NoPanel, SelftestFailed
 from host_tools.link.carrier import open_port
 from host_tools.link.client import connect
 from host_tools.site import Panel, Site
 from host_tools.site.panel import OpenCarrier
+from host_tools.vision.frames import HEIGHT, WIDTH
 
 FAILED = "failed"
 _CHECK_S = 90.0  # a board without vector unit needs most of it for the networks
@@ -44,11 +49,17 @@ def names(panel: Panel, thorough: bool = False, lock: bool = False) -> list[str]
 
 
 def run(panel: Panel, wanted: Iterable[str], before: Callable[[str], None] = lambda name: None) -> Iterator[Check]:
-    """One check after another; `before` hears the name of each. A link that breaks is a failed check."""
+    """One check after another; `before` hears the name of each. A link that breaks is a failed check.
+
+    A board without camera is given a picture to see.
+    """
+    fed = bool(panels.status(panel).get("fed"))
     for name in wanted:
         before(name)
         timeout_s = _LENGTHY_S if name in MINUTES else _CHECK_S
         try:
+            if fed and name in SEEING:
+                panels.feed(panel, np.frombuffer(noise(HEIGHT * WIDTH), np.uint8).reshape(HEIGHT, WIDTH))
             reply = panel.request("selftest", timeout_s=timeout_s, check=name, release=name in OPENING)
         except LinkFailed as error:
             yield Check(name, FAILED, f"The panel did not answer: {error}", {})

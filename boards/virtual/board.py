@@ -3,6 +3,7 @@
 import os
 
 from firmware.hal import api
+from firmware.hal.fed import FedCamera
 from firmware.hal.heap import Heap
 from firmware.hal.virtual import system
 from firmware.hal.virtual.bus import Bus
@@ -38,11 +39,11 @@ class VirtualBoard(api.Board):
     name = "virtual"
     capabilities = ("camera", "nfc", "keypad", "display")
 
-    def __init__(self, bus, flash):
+    def __init__(self, bus, flash, fed=False):
         self._bus = bus
         self._heap = Heap()
         self.flash = flash
-        self.camera = VirtualCamera(bus)
+        self.camera = FedCamera() if fed else VirtualCamera(bus)
         self.keypad = VirtualKeypad(bus)
         self.nfc = VirtualNfc(bus)
         self.display = VirtualDisplay(bus)
@@ -69,6 +70,5 @@ class VirtualBoard(api.Board):
 
 
 def build() -> VirtualBoard:
-    return VirtualBoard(
-        Bus(os.getenv("MENSHEN_WORLD")), _open_flash(os.getenv("MENSHEN_FLASH"), int(os.getenv("MENSHEN_FLASH_BLOCKS")))
-    )
+    flash = _open_flash(os.getenv("MENSHEN_FLASH"), int(os.getenv("MENSHEN_FLASH_BLOCKS")))
+    return VirtualBoard(Bus(os.getenv("MENSHEN_WORLD")), flash, os.getenv("MENSHEN_CAMERA") == "fed")

@@ -209,6 +209,11 @@ class Board:
         return self.has("camera")
 
     @property
+    def takes_frames(self) -> bool:
+        """No sensor: frames come over the link (hal/fed.py)."""
+        return hasattr(self.camera, "feed")
+
+    @property
     def has_nfc(self) -> bool:
         return self.has("nfc")
 

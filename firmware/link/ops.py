@@ -46,6 +46,8 @@ MAINTENANCE = ("off", "asked", "on", "refused")
 VERDICTS = ("ok", "failed", "absent", "skipped")
 MINUTES = ("kernels plain",)  # checks of the self-test that take a board minutes
 OPENING = ("lock",)  # those that open the door
+SEEING = ("camera", "stages")  # those that take pictures
+FEED_BYTES = 3600  # of a picture in one request
 
 _STATE = ("one", CONSENT_STATES)
 # A window of access/schedule.py: weekdays (bit 0 is Monday, bit 7 holidays), first minute, minute after the last.
@@ -103,6 +105,7 @@ OPS = {
             ("maintenance", _FLAG),
             ("tamper?", _FLAG),
             ("camera?", _FLAG),
+            ("fed?", _FLAG),  # no camera of its own: pictures come by `feed`
             ("pin_ms?", _COUNT),  # what the last PIN cost to check, the key derivation with it; 0: none yet
             ("memory", ("free", 512)),
             ("policy?", ("free", 1024)),
@@ -416,6 +419,12 @@ OPS = {
             ("key?", _HASH),
             ("crash?", ("text", 800)),
         ),
+    ),
+    # A picture for a board without camera (status: fed), 320 x 240 grey, in parts from byte 0 on; once whole the panel
+    # sees it so many times. No operation brings one back.
+    "feed": (
+        (("at", ("int", 0, 76_799)), ("data", ("hex", 1, FEED_BYTES)), ("uses?", ("int", 1, 255))),
+        (("whole", _FLAG),),
     ),
     # Without `check` the names of the checks; with it one of them is made, which may take a minute. `release`: the lock
     # may move (the check "lock" opens the door). Figures: services/selftest.py.

@@ -78,6 +78,7 @@ class Commands:
             "face_capacity": self._vault.capacity,
             "maintenance": panel.maintenance,
             "camera": panel.face.works,
+            "fed": panel.board.takes_frames,
             "tamper": panel.board.tamper.open(),
             "memory": panel.memory(),
             "pin_ms": panel.entry.pins.cost_ms,
@@ -340,6 +341,15 @@ class Commands:
 
             self._update_service = Update(self._panel)
         return self._update_service
+
+    def feed(self, at: int, data: bytes, uses: int = 1) -> dict:
+        board = self._panel.board
+        if not board.takes_frames:
+            raise Refused("this panel has a camera of its own")
+        whole = board.camera.feed(at, data, uses)
+        if whole:
+            self._panel.face.recover()
+        return {"whole": whole}
 
     def _set_consent(self, handle, state, consent_id, notice_hash) -> None:
         self._residents.set_consent(handle, state, self._panel.board.clock.now()[0], consent_id, notice_hash)

@@ -74,6 +74,11 @@ class FaceWay:
         """The settings changed: look again at what to do."""
         self._wake.set()
 
+    def recover(self) -> None:
+        """The camera has pictures again."""
+        self.works = self.ready
+        self._wake.set()
+
     def stop(self) -> None:
         """Ends an attempt: the person chose another way, or went."""
         self._wanted = None

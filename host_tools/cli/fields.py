@@ -244,6 +244,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "schedule": ("list", "windows: weekdays (bit 0 is Monday), first minute, minute after the last"),
     "schema": ("number", "the version of the registry's form"),
     "second": ("number", "bits of what does not suffice alone: 1 face, 2 PIN, 4 card"),
+    "seen": ("number", "how many times the panel will see the picture"),
     "seq": ("number", "the entry's number"),
     "sha256": ("hex", "of the document"),
     "simulator": ("text", "the folder that holds the virtual panel"),

@@ -32,6 +32,8 @@ from host_tools.cli.help import Menu
 from host_tools.cli.site import approved
 from host_tools.errors import Usage
 from host_tools.site import Panel, Site
+from host_tools.vision.frames import search_levels
+from host_tools.vision.pictures import load_grey
 
 _FOLLOW_S = 0.5
 
@@ -225,6 +227,30 @@ def network_(
             with waiting(f"{door.name} connects to its broker"):
                 data = network.wait_connected(door)
     result(json, data, "\n".join(f"{name}: {value}" for name, value in data.items()))
+
+
+@app.command()
+def feed(
+    photo: Annotated[Path, typer.Argument(help="A picture of any size; it is fitted into a frame.")],
+    uses: Annotated[int, typer.Option(help="How many times the panel sees it.", min=1, max=255)] = 10,
+    site: SiteFile = None,
+    panel: PanelName = None,
+    json: Json = False,
+) -> None:
+    """Let a board without camera see a picture, on benches and in emulators; others refuse it.
+
+    Changes: what the panel's camera gives until it was seen so many times or the panel restarts.
+    JSON: {panel, seen}
+    Exit codes: 3, 4, 9
+    See also: menshen panel selftest, menshen sim start
+
+    Examples:
+      $ menshen panel feed grace.jpg --uses 20
+    """
+    frame = next(search_levels(load_grey(photo)))[0].frame
+    with on_panel(site, panel) as (_, door):
+        panels.feed(door, frame, uses)
+    result(json, {"panel": door.name, "seen": uses}, f"{door.name} sees the picture {uses} times.")
 
 
 @app.command("selftest")

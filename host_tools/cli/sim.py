@@ -40,6 +40,7 @@ Opens = Annotated[
 @app.command()
 def start(
     blocks: Annotated[int, typer.Option(help="Size of its vault's flash in 4 KB blocks.", min=20, max=1048)] = 1048,
+    fed: Annotated[bool, typer.Option("--fed", help="Without camera: menshen panel feed gives it pictures.")] = False,
     state: State = None,
     json: Json = False,
 ) -> None:
@@ -55,7 +56,7 @@ def start(
       $ menshen sim start --state second-panel --blocks 64
     """
     with waiting("Starting the virtual panel"):
-        sim = Sim.start(_folder(state), blocks=blocks, detach=True, tty=True)
+        sim = Sim.start(_folder(state), blocks=blocks, fed=fed, detach=True, tty=True)
     ports = {"simulator": str(sim.state), "port": sim.port, "device": str(sim.state / TTY_FILE)}
     sim.close()
     sentence = f"The virtual panel runs on {ports['port']} and {ports['device']} (the device stays the same)."

@@ -66,6 +66,7 @@ class Sim:
         stage: Callable[[Path], None] = _stage_firmware,
         heap: str = "8M",
         blocks: int = 1048,
+        fed: bool = False,
         detach: bool = False,
         tty: bool = False,
         timeout: float = 20.0,
@@ -73,13 +74,13 @@ class Sim:
         """Switches the panel in `state` on; its flash, clock and files are those of the last time.
 
         `stage` fills its filesystem. It ends with this object or process, or outlives both if `detach`.
-        `tty`: also make the device file `state`/tty."""
+        `tty`: also make the device file `state`/tty. `fed`: it has no camera, frames come over the link."""
         state = Path(state).resolve()
         state.mkdir(parents=True, exist_ok=True)
         if _running(state):
             raise HostError(f"A virtual panel runs in {state} already. Stop it first: menshen sim stop.")
         stage(state / "vfs")
-        process = _spawn(state, heap, blocks, detach=detach, tty=tty)
+        process = _spawn(state, heap, blocks, fed=fed, detach=detach, tty=tty)
         try:
             info = _await_info(state, process, timeout)
             return cls(state, info, process)
@@ -243,11 +244,12 @@ def _packed(photo: str | Path | Image.Image | npt.NDArray[Any]) -> dict[str, Any
     return {"size": grey.size, "grey": base64.b64encode(grey.tobytes()).decode()}
 
 
-def _spawn(state: Path, heap: str, blocks: int, *, detach: bool, tty: bool) -> subprocess.Popen[bytes]:
+def _spawn(state: Path, heap: str, blocks: int, *, fed: bool, detach: bool, tty: bool) -> subprocess.Popen[bytes]:
     import host_tools
 
     command = [sys.executable, "-m", "host_tools.sim", "--state", str(state), "--heap", heap]
     command += ["--blocks", str(blocks)]
+    command += ["--fed"] if fed else []
     command += ["--tty"] if tty else []
     command += [] if detach else ["--until-eof"]
     home = str(Path(host_tools.__file__).resolve().parents[1])

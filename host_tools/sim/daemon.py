@@ -156,7 +156,7 @@ class ControlServer:
             return {"ok": False, "error": str(error) or type(error).__name__}
 
 
-def serve(state: Path, heap: str, blocks: int, *, tty: bool, until_eof: bool) -> None:
+def serve(state: Path, heap: str, blocks: int, *, tty: bool, until_eof: bool, fed: bool = False) -> None:
     """Runs until asked to stop, SIGTERM, or with `until_eof` the end of standard input."""
     lock = (state / LOCK_FILE).open("a")
     try:
@@ -169,7 +169,7 @@ def serve(state: Path, heap: str, blocks: int, *, tty: bool, until_eof: bool) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     world = World(state / "rtc.json")
     bus = BusServer(world)
-    spec = PanelSpec(vfs=state / "vfs", flash=state / "vault.bin", world=bus.address, heap=heap, blocks=blocks)
+    spec = PanelSpec(vfs=state / "vfs", flash=state / "vault.bin", world=bus.address, heap=heap, blocks=blocks, fed=fed)
     relay = Relay(spec, world, bus, state / CONSOLE_FILE, state / TTY_FILE if tty else None)
     relay.start()
     relay.booted.wait()

@@ -47,6 +47,7 @@ class PanelSpec:
     world: str
     heap: str = "8M"
     blocks: int = 1048
+    fed: bool = False  # frames come over the link
 
     def environment(self, start: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
@@ -56,6 +57,7 @@ class PanelSpec:
             "MENSHEN_VFS": str(self.vfs),
             "MENSHEN_FLASH": str(self.flash),
             "MENSHEN_FLASH_BLOCKS": str(self.blocks),
+            "MENSHEN_CAMERA": "fed" if self.fed else "seen",
             "MENSHEN_WORLD": self.world,
             "MENSHEN_START": start,
         }

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.cbook import get_sample_data
 
-from host_tools import panels, selftest
-from host_tools.errors import HostError, SelftestFailed
+from host_tools import consent, enrol, notices, panels, residents, selftest
+from host_tools.errors import HostError, RefusedByPanel, SelftestFailed
 from host_tools.sim.control import Sim
 from host_tools.site import Panel, Site
+from host_tools.vision.frames import search_levels
+from host_tools.vision.pictures import load_grey
 
 PATIENCE_S = 15.0
+BOOT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,31 @@ def test_a_camera_without_picture_fails_and_the_rest_goes_on(house) -> None:
     assert [check.verdict for check in checks] == ["failed", "ok"]
     with pytest.raises(SelftestFailed, match="camera"):
         selftest.verdict(checks)
+
+
+def test_a_panel_with_a_camera_refuses_pictures(house) -> None:
+    _, _, panel = house
+    with pytest.raises(RefusedByPanel, match="camera of its own"):
+        panels.feed(panel, np.zeros((240, 320), np.uint8))
+
+
+def test_a_panel_without_camera_is_given_what_it_sees(tmp_path: Path) -> None:
+    """As on esp32s3_generic: the self-test feeds a picture of its own, and a resident is enrolled from a fed one."""
+    portrait = load_grey(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    with Sim.start(tmp_path / "panel", blocks=64, fed=True) as sim, Site.open(tmp_path / "site.db") as site:
+        assert sim.wait_console("app: ready", BOOT_S)
+        panel = panels.provision(site, sim.port, "bench")
+        assert verdicts(panel, "camera", "stages", "display") == dict.fromkeys(("camera", "stages", "display"), "ok")
+        assert panel.request("selftest", check="camera")["verdict"] == "failed"  # nothing is left to be seen
+        with pytest.raises(RefusedByPanel, match="in order"):
+            panel.request("feed", at=3600, data=bytes(3600))
+        ann = residents.add(site, panel, "Ann", "301")
+        paper = tmp_path / "signed.pdf"
+        paper.write_bytes(b"a scan")
+        consent.give(site, panel, ann, notices.load(), paper)
+        panels.feed(panel, next(search_levels(portrait))[0].frame, uses=60)
+        enrol.live(site, panel, ann, count=2)
+        assert panels.status(panel)["faces"] == 1
 
 
 def test_the_panel_is_found_on_its_port(house) -> None:

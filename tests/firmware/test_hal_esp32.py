@@ -6,9 +6,9 @@ from tests.firmware import esp32_fakes as fakes
 
 fakes.install()
 
-from firmware.base.errors import CameraError, HalError  # noqa: E402
+from firmware.base.errors import BadRequest, CameraError, HalError  # noqa: E402
 from firmware.hal.api import FRAME_BYTES, TIME_RTC, TIME_SET, TIME_UNKNOWN  # noqa: E402
-from firmware.hal.esp32.camera import FedCamera, SensorCamera  # noqa: E402
+from firmware.hal.esp32.camera import SensorCamera  # noqa: E402
 from firmware.hal.esp32.clock import Ds3231, Esp32Clock  # noqa: E402
 from firmware.hal.esp32.console import SerialConsole  # noqa: E402
 from firmware.hal.esp32.door import (  # noqa: E402
@@ -25,6 +25,7 @@ from firmware.hal.esp32.expander import Pcf8574  # noqa: E402
 from firmware.hal.esp32.flash import PartitionFlash  # noqa: E402
 from firmware.hal.esp32.network import NtpTime, Wifi, parse_ntp  # noqa: E402
 from firmware.hal.esp32.system import HardwareWatchdog  # noqa: E402
+from firmware.hal.fed import FedCamera  # noqa: E402
 
 CAMERA_PINS = {
     "data_pins": [11, 9, 8, 10, 12, 18, 17, 16],
@@ -139,13 +140,21 @@ def test_a_fed_frame_is_used_as_often_as_said_and_then_gone():
     camera = FedCamera()
     frame = bytearray(FRAME_BYTES)
     raises(CameraError, camera.capture_into, frame)
-    camera.feed(b"\x55" * FRAME_BYTES, times=2)
+    half = b"\x55" * (FRAME_BYTES // 2)
+    assert not camera.feed(0, half, 2)
+    raises(CameraError, camera.capture_into, frame)
+    raises(BadRequest, camera.feed, 10, half, 2)
+    raises(BadRequest, camera.feed, len(half), half + b"x", 2)
+    assert camera.feed(len(half), half, 2)
     camera.capture_into(frame)
     assert frame[0] == frame[-1] == 0x55
     camera.capture_into(frame)
     assert not any(camera._frame)
     raises(CameraError, camera.capture_into, frame)
-    raises(CameraError, camera.feed, b"short")
+    camera.feed(0, half, 1)
+    camera.power(False)
+    assert not any(camera._frame)
+    raises(BadRequest, camera.feed, len(half), half, 1)
 
 
 # The door's side

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware.link.messages import decode_frame, encode_frame, open_plain, plain
-from host_tools import maintenance, panels
+from host_tools import maintenance, panels, selftest
 from host_tools.image import source_root
 from host_tools.image.board_info import chip_boards, constants, load
 from host_tools.image.build import filesystem
@@ -125,6 +125,8 @@ def test_a_panel_taken_into_service_stays_its_own_across_restarts(march: str, tm
             token = maintenance.token(site, panel)
             assert panel.connected().plain("maintain", token=token)["state"] == "asked"
             assert panel.connected().plain("maintain", token=token, end=True)["state"] == "refused"
+            seen = {check.name: check.verdict for check in selftest.run(panel, ("camera", "vault", "random"))}
+            assert seen == {"camera": "ok", "vault": "ok", "random": "ok"}  # the picture was fed
             identity = panel.record.panel_id
     finally:
         first.stop()

@@ -17,7 +17,7 @@ from firmware.hal.drivers.mpr121 import Mpr121Keypad
 from firmware.hal.drivers.pn532 import Pn532
 from firmware.hal.drivers.pn532_buses import I2cBus
 from firmware.hal.esp32 import door, light, network, pmu
-from firmware.hal.esp32.camera import FedCamera, SensorCamera
+from firmware.hal.esp32.camera import SensorCamera
 from firmware.hal.esp32.clock import Ds3231, Esp32Clock
 from firmware.hal.esp32.console import SerialConsole
 from firmware.hal.esp32.display import NoScreen, Ssd1306, St7789
@@ -25,6 +25,7 @@ from firmware.hal.esp32.entropy import Entropy
 from firmware.hal.esp32.expander import Pcf8574
 from firmware.hal.esp32.flash import PartitionFlash
 from firmware.hal.esp32.system import HardwareWatchdog
+from firmware.hal.fed import FedCamera
 from firmware.hal.heap import Heap
 
 _CLOCK_HZ = const(240_000_000)

@@ -1,4 +1,4 @@
-"""Frames from a sensor on the board's camera port, or from whoever feeds them where there is none.
+"""Frames from a sensor on the board's camera port.
 
 The `camera` module is that of the micropython-camera-API project, in the images of boards with a camera.
 """
@@ -90,36 +90,3 @@ def _set(sensor, name: str, value) -> None:
         method(value)
     else:
         setattr(sensor, name, value)
-
-
-class FedCamera:
-    """For boards without a sensor: `feed` gives the next frame, which is used `times` times and then zeroed."""
-
-    def __init__(self):
-        self._frame = bytearray(FRAME_BYTES)
-        self._left = 0
-
-    def feed(self, frame, times: int = 1) -> None:
-        if len(frame) != FRAME_BYTES:
-            raise CameraError("a frame has %d bytes, not %d" % (FRAME_BYTES, len(frame)))
-        self._frame[:] = frame
-        self._left = times
-
-    def power(self, on: bool) -> None:
-        if not on:
-            self._forget()
-
-    def expose(self, level: int) -> None:
-        """What is fed is exposed already."""
-
-    def capture_into(self, buf: bytearray) -> None:
-        if not self._left:
-            raise CameraError("no frame was fed")
-        buf[:] = self._frame
-        self._left -= 1
-        if not self._left:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._left = 0
-        zero(self._frame)
