@@ -108,6 +108,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "failed": ("number", "attempts that did not open"),
     "failed:checks": ("list", "names of the checks that failed"),
     "failing": ("number", "their share"),
+    "fed": ("flag", "it has no camera: menshen panel feed gives it pictures"),
     "figures": ("object", "numbers by name"),
     "file": ("text", "where it was written, or read"),
     "files": ("list", "where they were written"),

@@ -76,7 +76,7 @@ def status(site: SiteFile = None, panel: PanelName = None, json: Json = False) -
 
     Changes: nothing.
     JSON: {panel_id, name, board, firmware, time, time_source, uptime_s, residents, faces, face_capacity, model_id?,
-          maintenance, tamper?, camera?, pin_ms?, memory{}, policy?{}, clearing?, receipts_waiting?, quarantined?,
+          maintenance, tamper?, camera?, fed?, pin_ms?, memory{}, policy?{}, clearing?, receipts_waiting?, quarantined?,
           log_next?, log_head?, log_damage?[]}
     Exit codes: 3, 9, 16
     See also: menshen status, menshen panel selftest

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +18,6 @@ from host_tools import consent, enrol, notices, panels, residents, selftest
 from host_tools.errors import HostError, RefusedByPanel, SelftestFailed
 from host_tools.sim.control import Sim
 from host_tools.site import Panel, Site
-from host_tools.vision.frames import search_levels
-from host_tools.vision.pictures import load_grey
 
 PATIENCE_S = 15.0
 BOOT_S = 60.0
@@ -86,7 +88,7 @@ def test_a_panel_with_a_camera_refuses_pictures(house) -> None:
 
 def test_a_panel_without_camera_is_given_what_it_sees(tmp_path: Path) -> None:
     """As on esp32s3_generic: the self-test feeds a picture of its own, and a resident is enrolled from a fed one."""
-    portrait = load_grey(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    portrait = str(get_sample_data("grace_hopper.jpg", asfileobj=False))
     with Sim.start(tmp_path / "panel", blocks=64, fed=True) as sim, Site.open(tmp_path / "site.db") as site:
         assert sim.wait_console("app: ready", BOOT_S)
         panel = panels.provision(site, sim.port, "bench")
@@ -98,7 +100,12 @@ def test_a_panel_without_camera_is_given_what_it_sees(tmp_path: Path) -> None:
         paper = tmp_path / "signed.pdf"
         paper.write_bytes(b"a scan")
         consent.give(site, panel, ann, notices.load(), paper)
-        panels.feed(panel, next(search_levels(portrait))[0].frame, uses=60)
+        panel.close()  # one at a time on a serial port
+        words = ["panel feed", portrait, "--uses 60 --json --site", str(tmp_path / "site.db")]
+        command = [sys.executable, "-m", "host_tools.cli", *shlex.split(" ".join(words))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert json.loads(done.stdout or "{}") == {"panel": "bench", "seen": 60}, done.stderr
+        panel = site.panel("bench")
         enrol.live(site, panel, ann, count=2)
         assert panels.status(panel)["faces"] == 1
 

@@ -38,7 +38,11 @@ FIRST = """
 """
 LAST = "site key, site backup, site restore, resident move-out, panel retire, panel decommission, sim stop"
 # Examples that are run somewhere else, since they take a machine of their own.
-ELSEWHERE = {"demo": "tests/e2e/test_demo.py", "tech repl": "tests/e2e/test_tech.py"}
+ELSEWHERE = {
+    "demo": "tests/e2e/test_demo.py",
+    "panel feed": "tests/e2e/test_selftest.py",
+    "tech repl": "tests/e2e/test_tech.py",
+}
 
 
 def listed(words: str) -> list[str]:
