@@ -38,7 +38,8 @@ def _problems(table: list[Partition], flash_mb: int) -> list[str]:
 
 def _partition(data: bytes, partition: Partition) -> dict[str, Any]:
     content = data[partition.offset : partition.end]
-    found: dict[str, Any] = {"content": _blank(content, partition.size)}
+    # A stock image ends with its application, which says itself how long it is.
+    found: dict[str, Any] = {"content": _blank(content, 0 if partition.type == APP else partition.size)}
     if found["content"] == "data":
         try:
             found = _content(content, partition)
@@ -58,7 +59,7 @@ def _blank(content: bytes, size: int) -> str:
         return "not in this file"
     if content.count(b"\xff") == len(content):
         return "erased"
-    return "data" if len(content) == size else "cut short"
+    return "data" if len(content) >= size else "cut short"
 
 
 def _content(content: bytes, partition: Partition) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_a_panel_without_camera_is_given_what_it_sees(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert json.loads(done.stdout or "{}") == {"panel": "bench", "seen": 60}, done.stderr
         panel = site.panel("bench")
-        enrol.live(site, panel, ann, count=2)
+        enrol.live(site, panel, ann, count=1)
         assert panels.status(panel)["faces"] == 1
 
 

@@ -209,3 +209,4 @@ def test_inspect_tells_what_a_panel_in_use_holds(image: FlashImage, tmp_path: Pa
 def test_inspect_of_a_stock_release_names_its_own_faults(micropython: Path) -> None:
     found = inspect(micropython)
     assert found["flash_mb"] == 4 and [p["name"] for p in found["partitions"]] == ["nvs", "phy_init", "factory", "vfs"]
+    assert "v1.28.0" in found["partitions"][2]["content"], "it ends with the application, which is whole"
