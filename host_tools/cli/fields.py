@@ -78,7 +78,7 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "detail:object": ("object", "what else is known of it"),
     "device": ("text", "a device file that leads to it"),
     "device_pub": ("hex", "the panel's public key, against which its receipts are verified"),
-    "done": ("flag", "whether everything is done"),
+    "done": ("time", "when the last block had been erased"),
     "door": ("text", "the panel's name"),
     "door:number": ("number", "the door's number at this panel"),
     "door_closed": ("flag", "whether the door is closed"),
