@@ -11,7 +11,11 @@ from house import House
 from host_tools.sim.control import Sim
 
 # These ask the panel, or paper and cable: the registry behind it makes no difference.
-PANEL_ALONE = (*("req_13", "req_14_the_pdf", "req_16", "req_18", "req_20"), "a_panel_s_log", "a_panel_is_given_up")
+PANEL_ALONE = (
+    *("req_09_withdrawal_stops", "req_13", "req_14_the_pdf", "req_16", "req_18", "req_20"),
+    "a_panel_s_log",
+    "a_panel_is_given_up",
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
