@@ -33,6 +33,8 @@ if narrow := mp32.find():
 class Started:
     """A process that runs an image, and a carrier to it; what `wait_for` read so far is in `lines`."""
 
+    away = False
+
     def __init__(self, board: str, march: str, folder: Path, grounded: tuple[int, ...] = ()) -> None:
         image = folder / "vfs.bin"
         image.write_bytes(filesystem(load(board), march=march))  # the PC's processor, else as it is flashed
