@@ -180,8 +180,10 @@ class Uplink:
 
 def _context(ca: bytes):
     """A TLS context that trusts this one authority."""
-    import ssl
-
+    try:
+        import ssl
+    except ImportError:
+        raise BadRequest("this panel's MicroPython was built without TLS")
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_mode = ssl.CERT_REQUIRED
