@@ -16,6 +16,7 @@ from pathlib import Path
 
 from matplotlib.cbook import get_sample_data
 
+from firmware.start.slots import SLOTS
 from host_tools.image.mpy import compile_tree
 from host_tools.image.tree import stage_vfs
 from host_tools.sim.panel import find_micropython
@@ -33,9 +34,9 @@ TIMEOUT_S = 1500
 def house(folder: Path) -> None:
     """A vault full of residents, with packs and the firmware compiled as on a board, for this PC's processor."""
     stage_vfs("virtual", folder)
-    compile_tree(folder, "x86" if mp32.find() else "x64")
+    compile_tree(folder / SLOTS[0], "x86" if mp32.find() else "x64")
     portrait = load_grey(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    (folder / "picture").write_bytes(next(search_levels(portrait))[0].frame.tobytes())
+    (folder / SLOTS[0] / "picture").write_bytes(next(search_levels(portrait))[0].frame.tobytes())
     _run("16M", "prepare", folder)
 
 
@@ -56,9 +57,9 @@ def holds(figures: dict) -> bool:
 
 
 def _run(heap: str, what: str, folder: Path, *words: object) -> str:
-    micropython = mp32.find() or find_micropython()
-    command = [micropython, "-X", f"heapsize={heap}", "tests/memory/panel.py", what, str(folder), *map(str, words)]
-    environment = {**os.environ, "MICROPYPATH": f"{folder}:{ROOT}:.frozen"}
+    micropython, slot = mp32.find() or find_micropython(), str(folder / SLOTS[0])
+    command = [micropython, "-X", f"heapsize={heap}", "tests/memory/panel.py", what, slot, *map(str, words)]
+    environment = {**os.environ, "MICROPYPATH": f"{slot}:{ROOT}:.frozen"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )

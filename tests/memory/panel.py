@@ -96,6 +96,9 @@ class Camera:
     def power(self, on):
         pass
 
+    def expose(self, level):
+        pass
+
     def capture_into(self, buf):
         with open(self._path, "rb") as file:
             file.readinto(buf)
