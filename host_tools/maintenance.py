@@ -31,7 +31,7 @@ MOST_MINUTES = tokens.MOST_S // 60
 _POLL_S = 0.3
 _HELLO_S = 0.6  # a running app answers at once
 _CLOSING_S = 30.0  # for a restart
-_RESET_S = 20.0
+_RESET_S, _RESETS = 20.0, 3
 
 Progress = Callable[[str], None]
 
@@ -157,10 +157,13 @@ def _end_by_link(opened: Session, secret: bytes | None, open_carrier: OpenCarrie
 
 
 def _reset(opened: Session) -> None:
+    """Tried again where the first try came to nothing: a busy computer loses what a REPL said."""
     command = [str(Path(sys.executable).with_name("mpremote")), "connect", opened.port, "reset"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_RESET_S, check=False)
-    if done.returncode:
-        raise LinkFailed((done.stderr or done.stdout).strip() or "mpremote reset failed")
+    for _ in range(_RESETS):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if not subprocess.run(command, capture_output=True, timeout=_RESET_S, check=False).returncode:
+                return
+    raise LinkFailed("the panel does not restart")
 
 
 def _await_app(opened: Session, open_carrier: OpenCarrier) -> None:
