@@ -15,7 +15,7 @@ from models.graph import Graph, Op, same_padding
 
 ARENA_LIMIT = 128 * 1024
 _ALIGN = 16
-_SEARCH_STEPS = 400
+_SEARCH_STEPS = 1000
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The shared face images: reading the zips, their tables and splits, with a decoded cache.
 
-Aligned faces are 112x112 to the ArcFace template. The panel aligns to 96x96 with the template's pixel
-coordinates times 96/112, so a 96x96 view samples the 112x112 image at pixel (7/6 x, 7/6 y), as `shrink` does.
+Aligned faces are 112x112 to the ArcFace template. The panel aligns to the 96x96 pixels of it that begin at (9, 9), at
+the same scale, so a 96x96 view is a piece of the 112x112 image, as `inner` cuts it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 STORED_SIDE = 112
 FACE_SIDE = 96
+CORNER = 9  # of the 96x96 face in the 112x112 one; firmware/vision/align.py has the same
 CACHE = Path(os.environ.get("MENSHEN_CACHE", Path(__file__).resolve().parents[1] / ".cache"))
 _HELD_BACK = 3  # every third All-Age-Faces person sets thresholds and is never trained on
 
@@ -102,12 +103,6 @@ def load_lfw(faces: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     return cached_grey(folder / "images.zip", names, "lfw"), ends, same, fold, np.array(names)
 
 
-def shrink(images: np.ndarray) -> np.ndarray:
-    """uint8 [n, 112, 112] to uint8 [n, 96, 96]: bilinear at the scaled template's pixel coordinates."""
-    at = np.arange(FACE_SIDE) * (STORED_SIDE / FACE_SIDE)
-    low = at.astype(int)
-    part = (at - low).astype(np.float32)
-    x = images.astype(np.float32)
-    x = x[:, low] * (1 - part)[:, None] + x[:, low + 1] * part[:, None]
-    x = x[:, :, low] * (1 - part) + x[:, :, low + 1] * part
-    return (x + 0.5).astype(np.uint8)
+def inner(images: np.ndarray) -> np.ndarray:
+    """uint8 [n, 112, 112] to uint8 [n, 96, 96]: what the panel's alignment leaves of the ArcFace template's square."""
+    return np.ascontiguousarray(images[:, CORNER : CORNER + FACE_SIDE, CORNER : CORNER + FACE_SIDE])

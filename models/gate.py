@@ -23,7 +23,7 @@ from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
 from host_tools.vision.image import half2x2, warp
 from host_tools.vision.pixelstats import measure
-from models.data import load_matcher, shrink
+from models.data import inner, load_matcher
 from models.detector.data import fit, read_frames
 from models.embedder import metrics
 from models.embedder.evaluate import HERE, int8_net, levelled
@@ -84,7 +84,7 @@ def harm(faces: Path) -> dict:
     """Per kind of harm: share of true pairs accepted (all, and those that pass), and shares that pass the gate."""
     data = load_matcher(faces)
     rows = data.rows("val")
-    images, names = shrink(data.images[rows]), data.identity[rows]
+    images, names = inner(data.images[rows]), data.identity[rows]
     net = int8_net(read_tflite(HERE / "embedder.tflite"))
 
     def unit(pixels: np.ndarray) -> np.ndarray:

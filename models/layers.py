@@ -94,7 +94,7 @@ class ActQuant(nn.Module):
     def forward(self, y: torch.Tensor, tick: float | None) -> torch.Tensor:
         if self.mode == "observe":
             values = y.detach().float().flatten()
-            self.samples.append(values[torch.randperm(values.numel())[:_KEEP]])
+            self.samples.append(values[torch.randint(values.numel(), (_KEEP,), device=values.device)])
         if self.mode != "quant":
             return y
         low, high = self.limits
@@ -294,7 +294,7 @@ class Chain(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """x + body(x), where x and the body's output are ReLU outputs: input, branch and sum share one scale."""
+    """x + body(x): input, branch and sum share one scale, and all three are ReLU outputs or all three linear."""
 
     def __init__(self, *layers: Conv):
         super().__init__()

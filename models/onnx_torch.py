@@ -120,6 +120,11 @@ class OnnxModule(nn.Module):
         else:
             self.nodes.append((OPERATORS[kind], inputs, outputs, settings))
 
+    def convolutions(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Weights and biases, in the order of the file."""
+        fixed = self.fixed | {outputs[0]: run() for run, inputs, outputs, _ in self.nodes if not inputs}
+        return [(fixed[names[1]], fixed[names[2]]) for run, names, _, _ in self.nodes if run is _conv]
+
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         values = {**self.fixed, self.input: x, "": None}

@@ -1,6 +1,6 @@
 """Similarity alignment of a face by its five landmarks, in exact integers, the same on every machine.
 
-The five points of the ArcFace template (112 px) are scaled to the embedder's 96 px input. The least-squares
+The embedder's 96 px input is the piece of the ArcFace template's 112 px square that begins at (9, 9). The least-squares
 similarity from landmarks to template is inverted, because the warp asks for each destination pixel where it
 lies in the frame.
 """
@@ -11,10 +11,11 @@ from firmware.base.errors import PoorQuality
 SIDE = const(96)
 _LARGE = (3 * 65536 // 2) ** 2  # beyond 1.5 frame pixels a step, sampling the frame would alias
 
-# Hundredths of a pixel at 112 px; times 6 they are 1/700 px at 96 px. Order: the eye on the image's left, the
-# other eye, nose tip, the mouth corner on the left, the other corner.
+# Hundredths of a pixel. Order: the eye on the image's left, the other eye, nose tip, the mouth corner on the left, the
+# other corner.
 _TEMPLATE_112 = ((3829, 5170), (7353, 5150), (5603, 7174), (4155, 9237), (7073, 9220))
-_TEMPLATE = tuple((x * 6, y * 6) for x, y in _TEMPLATE_112)
+_CORNER = const(900)
+_TEMPLATE = tuple((x - _CORNER, y - _CORNER) for x, y in _TEMPLATE_112)
 _SUM_X = sum(x for x, _ in _TEMPLATE)
 _SUM_Y = sum(y for _, y in _TEMPLATE)
 _SPREAD = sum((5 * x - _SUM_X) ** 2 + (5 * y - _SUM_Y) ** 2 for x, y in _TEMPLATE)
@@ -37,7 +38,7 @@ def similarity(landmarks) -> tuple:
     along = across = spread = 0
     for (x, y), (u, v) in zip(landmarks, _TEMPLATE):
         x, y = 5 * x - sum_x, 5 * y - sum_y  # 1/80 px from the mean
-        u, v = 5 * u - _SUM_X, 5 * v - _SUM_Y  # 1/3500 px from the mean
+        u, v = 5 * u - _SUM_X, 5 * v - _SUM_Y  # 1/500 px from the mean
         along += x * u + y * v
         across += x * v - y * u
         spread += x * x + y * y
@@ -45,7 +46,7 @@ def similarity(landmarks) -> tuple:
     if not square or 4 * square < spread * _SPREAD:  # less than a quarter of their spread is a face's shape
         raise PoorQuality("the landmarks do not span a face")
     # (along + i across) / spread maps face to template; its inverse is spread (along - i across) / square.
-    scale = 65536 * 175 * spread  # 3500 / 80 = 175 / 4
+    scale = 65536 * 25 * spread  # 500 / 80 = 25 / 4
     a = _nearest(scale * along, 4 * square)
     b = _nearest(-scale * across, 4 * square)
     tx = _nearest(65536 * (sum_x * square - spread * (along * _SUM_X + across * _SUM_Y)), 80 * square)

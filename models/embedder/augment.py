@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from models.data import FACE_SIDE, STORED_SIDE
+from models.data import CORNER, FACE_SIDE, STORED_SIDE
 
 
 def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> torch.Tensor:
@@ -35,8 +35,8 @@ def _normal(n: int, rng: torch.Generator, sigma: float, limit: float) -> torch.T
 
 
 def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
-    """Similarity jitter (what landmark errors cause), mirror, and the 112 to 96 resampling in one warp."""
-    n, ratio = len(x), STORED_SIDE / FACE_SIDE
+    """Similarity jitter (what landmark errors cause), mirror, and the cut of 96 from 112 in one warp."""
+    n = len(x)
     angle = strength * _normal(n, rng, math.radians(4), math.radians(12))
     size = torch.exp(strength * _normal(n, rng, 0.05, 0.12))
     shift_x, shift_y = (strength * _normal(n, rng, 2.0, 5.0) for _ in range(2))
@@ -46,7 +46,7 @@ def _align(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tens
         else (torch.rand(n, generator=rng, device=rng.device) < 0.5).float() * 2 - 1
     )
     centre = (STORED_SIDE - 1) / 2
-    at = torch.arange(FACE_SIDE, device=x.device) * ratio - centre
+    at = torch.arange(FACE_SIDE, device=x.device) + CORNER - centre
     cos, sin = (angle.cos() * size).view(n, 1, 1), (angle.sin() * size).view(n, 1, 1)
     u, v = at.view(1, 1, -1) * mirror.view(n, 1, 1), at.view(1, -1, 1)
     grid = torch.stack((u * cos - v * sin + shift_x.view(n, 1, 1), u * sin + v * cos + shift_y.view(n, 1, 1)), -1)

@@ -25,7 +25,7 @@ import numpy as np
 from firmware.vision import quality
 from host_tools.vision.pixelstats import level, measure
 from models.arena import plan_arena
-from models.data import CACHE, Faces, load_lfw, load_matcher, shrink
+from models.data import CACHE, Faces, inner, load_lfw, load_matcher
 from models.embedder import metrics
 from models.embedder.door import door_figures
 from models.graph import Graph
@@ -69,7 +69,7 @@ def float_net(checkpoint: Path) -> Embed:
 def embed_by(net: Embed, images: np.ndarray, label: str = "") -> np.ndarray:
     found = []
     for start in range(0, len(images), 256):
-        found.append(net(levelled(shrink(images[start : start + 256]))))
+        found.append(net(levelled(inner(images[start : start + 256]))))
         if label:
             done = f"\r{label}: {min(start + 256, len(images))}/{len(images)}"
             print(done, end="", file=sys.stderr, flush=True)
@@ -162,7 +162,7 @@ def matcher_figures(sets: Measured, threshold: float) -> dict:
 
 def failures(images: np.ndarray, left: np.ndarray, right: np.ndarray, refused: np.ndarray) -> dict:
     """Share of true pairs refused, by thirds of what may explain it: blur and light of the pair's worse picture."""
-    stats = [measure(face) for face in shrink(images)]
+    stats = [measure(face) for face in inner(images)]
     light = np.array([s[0] / (56 * 48) for s in stats])
     sharp = np.array([quality.sharpness(s) for s in stats])
     strict = np.array([quality.judge_pixels(s, quality.STRICT) == quality.OK for s in stats])

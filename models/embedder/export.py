@@ -86,16 +86,10 @@ def main() -> None:
     options = parser.parse_args()
     faces = load_matcher(options.faces)
     state = torch.load(options.checkpoint, weights_only=True, map_location="cpu")
-    data = train.lessons(options.faces, faces)
-    task = train.Task(data.centres, state.get("shape", "small"))
-    if state["phase"] == "quant":
-        layers.fold(task.net)
-        layers.set_mode(task.net, "quant")
-        task.load_state_dict(state["task"])
-    else:
-        task.load_state_dict(state["task"])
-        train.quantise(task, data, state["seed"])
-    print(json.dumps(export(task.net, faces, train.summary(state), options.out), indent=1))
+    net = train.restore(state)
+    if state["phase"] == "float":
+        train.quantise(net, train.lessons(options.faces, faces), state["seed"])
+    print(json.dumps(export(net, faces, train.summary(state), options.out), indent=1))
 
 
 if __name__ == "__main__":

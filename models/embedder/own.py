@@ -23,7 +23,7 @@ from host_tools.vision.frames import render
 from host_tools.vision.image import warp
 from host_tools.vision.pictures import load_grey
 from host_tools.vision.pipeline import VIEWS, FacePipeline, locate
-from models.data import FACE_SIDE, STORED_SIDE, Faces, table
+from models.data import CORNER, STORED_SIDE, Faces, table
 from models.graph import Graph
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -39,8 +39,7 @@ def aligned(photo: Path, pipeline: FacePipeline) -> np.ndarray:
     if not found:
         raise NoFace("the face is lost once it is enlarged")
     a, b, tx, ty = similarity(max(found, key=lambda face: face[3])[5])
-    step = FACE_SIDE / STORED_SIDE
-    return warp(frame, (round(a * step), round(b * step), tx, ty), STORED_SIDE)
+    return warp(frame, (a, b, tx - CORNER * (a - b), ty - CORNER * (a + b)), STORED_SIDE)
 
 
 def kept_back(folder: Path, persons: list[str]) -> set[str]:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from models.data import CACHE, STORED_SIDE, Faces, decode
+from models.data import CACHE, CORNER, FACE_SIDE, STORED_SIDE, Faces, decode
 from models.onnx_torch import OnnxModule
 
-_MEAN = np.float32([0.485, 0.456, 0.406])
-_STD = np.float32([0.229, 0.224, 0.225])
+MOBILEFACENET = "mobilefacenet_foamliu_dyn.onnx"
+MEAN = np.float32([0.485, 0.456, 0.406])
+STD = np.float32([0.229, 0.224, 0.225])
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -29,12 +30,12 @@ def mobilefacenet(faces_dir: Path, faces: Faces, batch: int = 64) -> np.ndarray:
     if path.exists() and len(cached := np.load(path)) == len(faces.files):
         return cached
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    teacher = _teacher(faces_dir / "teachers/mobilefacenet_foamliu_dyn.onnx", device)
+    teacher = _teacher(faces_dir / "teachers" / MOBILEFACENET, device)
     pictures = decode(faces_dir / "matcher/images.zip", faces.files, colour=True)
     found: list[np.ndarray] = []
     for start in range(0, len(faces.files), batch):
         views = np.stack([next(pictures) for _ in faces.files[start : start + batch]])
-        views = (views.astype(np.float32) / 255 - _MEAN) / _STD
+        views = (views.astype(np.float32) / 255 - MEAN) / STD
         pixels = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))
         found.append(teacher(pixels.to(device)).cpu().numpy())
         if start % (batch * 50) == 0:
@@ -54,18 +55,19 @@ def edgeface(faces_dir: Path, faces: Faces) -> np.ndarray:
 class Live:
     """Both teachers on the very views that the student gets: on a GPU as torch modules, else by onnxruntime.
 
-    Called with pixels [n, 1, 96, 96] (grey / 256), which go to the teachers as grey 112x112 pictures; returns unit
-    [n, 128] of MobileFaceNet and unit [n, 512] of EdgeFace.
+    Called with pixels [n, 1, 96, 96] (grey / 256), which go to the teachers as the middle of grey 112x112 pictures;
+    returns unit [n, 128] of MobileFaceNet and unit [n, 512] of EdgeFace.
     """
 
     def __init__(self, folder: Path, device: torch.device):
-        names = ("mobilefacenet_foamliu_dyn.onnx", "edgeface_xs_dyn.onnx")
+        names = (MOBILEFACENET, "edgeface_xs_dyn.onnx")
         self.near, self.far = (_teacher(folder / name, device) for name in names)
-        self.mean, self.std = (torch.from_numpy(v)[:, None, None].to(device) for v in (_MEAN, _STD))
+        self.mean, self.std = (torch.from_numpy(v)[:, None, None].to(device) for v in (MEAN, STD))
 
     @torch.no_grad()
     def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        grey = F.interpolate(pixels * (256 / 255), size=(STORED_SIDE, STORED_SIDE), mode="bilinear")
+        rest = STORED_SIDE - FACE_SIDE - CORNER
+        grey = F.pad(pixels * (256 / 255), (CORNER, rest, CORNER, rest), mode="replicate")
         colour = grey.expand(-1, 3, -1, -1).contiguous()
         near, far = self.near((colour - self.mean) / self.std), self.far((colour - 0.5) / 0.5)
         return F.normalize(near.float()), F.normalize(far.float())

@@ -1,15 +1,16 @@
-"""Train the embedder: distil two teachers, then quantise, export and write the pack.
+"""Train the embedder: start from a teacher's weights, distil two teachers, quantise, export and write the pack.
 
-    python -m models.embedder.train --faces ../shared/faces --minutes 65
-    python -m models.embedder.train --faces ../shared/faces --live --shape wide --epochs 60     on a GPU
-    python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER                 your own pictures
+    python -m models.embedder.train --faces ../shared/faces --minutes 150
+    python -m models.embedder.train --faces ../shared/faces --live --epochs 60         on a GPU
+    python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER        your own pictures
 
 Uses a GPU where torch finds one. Resumes from its checkpoint folder; `--epochs` instead of `--minutes` makes a run
-repeatable to the step. The loss adds three parts: cosine to MobileFaceNet's embedding; a margin softmax over the
-identities, whose class vectors start at the teacher's identity means; and agreement of the batch's similarity matrix
-with EdgeFace's. The teachers look at the clean pictures, once, in colour; or, with --live, at the very augmented view
-that the net gets. With --data alone there is no teacher, and the softmax is the whole loss; the layout of DIR is
-described in models/embedder/own.py.
+repeatable to the step. The start is MobileFaceNet, cut down (models/embedder/inherit.py). The loss adds four parts:
+cosine to MobileFaceNet's embedding; a margin softmax over the identities, whose class vectors start at the teacher's
+identity means; and agreement of the batch's similarity matrix with MobileFaceNet's and with EdgeFace's. The teachers
+look at the clean pictures, once, in colour; or, with --live, at the very augmented view that the net gets. What is
+judged, quantised and exported is the mean of the weights over the last few hundred steps. With --data alone there is
+no teacher: the start is chance, and the softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
 """
 
 from __future__ import annotations
@@ -27,18 +28,20 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from models import layers
-from models.data import CACHE, Faces, load_matcher, shrink
+from models.data import CACHE, Faces, inner, load_matcher
 from models.embedder import metrics, teachers
 from models.embedder.augment import view
-from models.embedder.net import EMBEDDING, SHAPES, Embedder
+from models.embedder.inherit import Teacher, inherit
+from models.embedder.net import EMBEDDING, Embedder
 
 BATCH = 128
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
-WEIGHTS = {"cosine": 4.0, "softmax": 0.3, "matrix": 10.0}
+WEIGHTS = {"cosine": 6.0, "softmax": 0.2, "near matrix": 8.0, "far matrix": 8.0}
 STRENGTH = 0.5  # of the augmentation
-FLOAT_RATE, QUANT_RATE = 3e-3, 2e-4
+FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
 
@@ -83,24 +86,27 @@ def lessons(folder: Path, faces: Faces) -> Lessons:
     return Lessons(*tensors, torch.from_numpy(teachers.unit(centres)), torch.from_numpy(near), torch.from_numpy(far))
 
 
-def own_lessons(faces: Faces, live: teachers.Live | None, seed: int) -> Lessons:
+def own_lessons(faces: Faces, live: teachers.Live | None, seed: int, device: torch.device) -> Lessons:
     """Lessons from one's own pictures. Class vectors start at random, or at the live teacher's identity means."""
     rows = faces.rows("train")
     names, label = np.unique(faces.identity[rows], return_inverse=True)
     images = torch.from_numpy(np.ascontiguousarray(faces.images[rows]))
     centres = torch.randn(len(names), EMBEDDING, generator=torch.Generator().manual_seed(seed))
+    near = None
     if live:
-        near = [live(view(part, torch.Generator(), 0.0))[0].cpu() for part in images.split(BATCH)]
-        centres = torch.zeros(len(names), EMBEDDING).index_add_(0, torch.from_numpy(label), torch.cat(near))
-    return Lessons(images, torch.from_numpy(label), F.normalize(centres), live=live)
+        near = torch.cat(
+            [live(view(part.to(device), torch.Generator(device), 0.0))[0] for part in images.split(BATCH)]
+        ).cpu()
+        centres = torch.zeros(len(names), EMBEDDING).index_add_(0, torch.from_numpy(label), near)
+    return Lessons(images, torch.from_numpy(label), F.normalize(centres), near, live=live)
 
 
 class Task(nn.Module):
     """The net and the loss's own class vectors."""
 
-    def __init__(self, centres: torch.Tensor, shape: str = "small"):
+    def __init__(self, centres: torch.Tensor):
         super().__init__()
-        self.net = Embedder(shape)
+        self.net = Embedder()
         self.classes = nn.Parameter(centres.clone())
 
     def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
@@ -111,12 +117,23 @@ class Task(nn.Module):
         wanted = F.one_hot(data.label[rows], logits.shape[1]) * MARGIN
         parts = {"softmax": F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, data.label[rows])}
         near, far = data.targets(pixels, rows)
+        off = 1 - torch.eye(len(z), device=z.device)
+        for name, wanted in (("near matrix", near), ("far matrix", far)):
+            if wanted is not None:
+                parts[name] = ((z @ z.T - wanted @ wanted.T) * off).square().mean()
         if near is not None:
             parts["cosine"] = 1 - (z * near).sum(1).mean()
-        if far is not None:
-            off = 1 - torch.eye(len(z), device=z.device)
-            parts["matrix"] = ((z @ z.T - far @ far.T) * off).square().mean()
         return parts
+
+
+def averaged(task: Task) -> AveragedModel:
+    """A task whose net is the running mean of the given one's weights, over 500 steps where there were as many."""
+
+    @torch.no_grad()
+    def blend(means: list[torch.Tensor], now: list[torch.Tensor], steps: torch.Tensor | int) -> None:
+        torch._foreach_lerp_(means, now, max(0.002, (int(steps) + 1) ** -0.8))
+
+    return AveragedModel(task, multi_avg_fn=blend)
 
 
 def optimiser(task: Task, rate: float) -> torch.optim.Optimizer:
@@ -124,7 +141,7 @@ def optimiser(task: Task, rate: float) -> torch.optim.Optimizer:
     plain = [p for p in task.net.parameters() if p.ndim <= 1 and p.requires_grad]
     return torch.optim.AdamW(
         [
-            {"params": decayed, "weight_decay": 0.05},
+            {"params": decayed, "weight_decay": 0.02},
             {"params": plain, "weight_decay": 0.0},
             {"params": [task.classes], "weight_decay": 0.0, "share": 0.1},
         ],
@@ -147,22 +164,21 @@ class Phase:
     minutes: float | None
     epochs: int
     seed: int
-    shape: str
 
     def progress(self, epochs: float, seconds: float) -> float:
         return epochs / self.epochs if self.minutes is None else seconds / (60 * self.minutes)
 
-    def save(self, task: Task, adam: torch.optim.Optimizer, epoch: int, seconds: float) -> None:
+    def save(self, task: Task, mean: AveragedModel, adam: torch.optim.Optimizer, epoch: int, seconds: float) -> None:
         partial = self.path.with_suffix(".part")
         torch.save(
             {
                 "task": task.state_dict(),
+                "mean": mean.state_dict(),
                 "adam": adam.state_dict(),
                 "epoch": epoch,
                 "seconds": seconds,
                 "phase": self.name,
                 "seed": self.seed,
-                "shape": self.shape,
             },
             partial,
         )
@@ -170,24 +186,36 @@ class Phase:
 
 
 def run(phase: Phase, task: Task, data: Lessons, check: Callable[[Task], str], state: dict) -> None:
-    """Train until the phase is over, continuing from `state` (empty, or a checkpoint of the same phase)."""
-    adam = optimiser(task, phase.rate)
+    """Train until the phase is over, continuing from `state` (empty, or a checkpoint of the same phase).
+
+    The task is left with the mean weights.
+    """
+    adam, mean = optimiser(task, phase.rate), averaged(task)
     if state:
+        task.load_state_dict(state["task"])
+        mean.load_state_dict(state["mean"])
         adam.load_state_dict(state["adam"])
     epoch, spent = state.get("epoch", 0), state.get("seconds", 0.0)
     began = time.monotonic() - spent
     while phase.progress(epoch, spent) < 1:
-        means = _epoch(phase, task, data, adam, epoch, began)
+        losses = _epoch(phase, task, mean, data, adam, epoch, began)
         epoch, spent = epoch + 1, time.monotonic() - began
-        phase.save(task, adam, epoch, spent)
-        report = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+        phase.save(task, mean, adam, epoch, spent)
+        report = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
         done = 100 * min(1.0, phase.progress(epoch, spent))
-        line = f"\r{phase.name} epoch {epoch} {done:.0f} % {spent:.0f} s {report} {check(task)}"
+        line = f"\r{phase.name} epoch {epoch} {done:.0f} % {spent:.0f} s {report} {check(mean.module)}"
         print(line, file=sys.stderr, flush=True)
+    task.load_state_dict(mean.module.state_dict())
 
 
 def _epoch(
-    phase: Phase, task: Task, data: Lessons, adam: torch.optim.Optimizer, epoch: int, began: float
+    phase: Phase,
+    task: Task,
+    mean: AveragedModel,
+    data: Lessons,
+    adam: torch.optim.Optimizer,
+    epoch: int,
+    began: float,
 ) -> dict[str, float]:
     """One pass over the images, cut short at the phase's end; returns the mean of each part of the loss."""
     rng = torch.Generator(data.device).manual_seed(phase.seed * 10007 + epoch)
@@ -201,11 +229,17 @@ def _epoch(
             break
         for group in adam.param_groups:
             group["lr"] = phase.rate * rate_at(progress) * group.get("share", 1.0)
-        parts = task.loss(view(data.images[rows], rng, STRENGTH), data, rows, bf16=phase.name == "float")
+        parts = task.loss(
+            view(data.images[rows], rng, STRENGTH),
+            data,
+            rows,
+            bf16=data.device.type == "cuda" and phase.name == "float",
+        )
         adam.zero_grad(set_to_none=True)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
         nn.utils.clip_grad_norm_(task.parameters(), 5.0)
         adam.step()
+        mean.update_parameters(task)
         for name, part in parts.items():
             sums[name] = sums.get(name, 0.0) + float(part.detach())
         if step % 20 == 0:
@@ -233,7 +267,7 @@ def embed(net: nn.Module, pixels: np.ndarray) -> np.ndarray:
 def validation(faces: Faces) -> Callable[[Task], str]:
     """Same pairs accepted at FAR 1 % and 0.1 % on `val`, whose persons are not the training's."""
     rows = faces.rows("val")
-    pixels, names = shrink(faces.images[rows]), faces.identity[rows]
+    pixels, names = inner(faces.images[rows]), faces.identity[rows]
 
     def check(task: Task) -> str:
         left, right, scores = metrics.pair_scores(embed(task.net, pixels))
@@ -246,13 +280,13 @@ def validation(faces: Faces) -> Callable[[Task], str]:
     return check
 
 
-def quantise(task: Task, data: Lessons, seed: int) -> None:
+def quantise(net: Embedder, data: Lessons, seed: int) -> None:
     """Fold, equalise and calibrate on mildly augmented training faces; the net is quantised from then on."""
     rng = torch.Generator(data.device).manual_seed(seed)
     rows = torch.randperm(len(data.label), generator=rng, device=rng.device)[:1024]
-    layers.fold(task.net)
-    layers.equalise(task.net)
-    layers.calibrate(task.net, [view(data.images[part], rng, STRENGTH) for part in rows.split(BATCH)])
+    layers.fold(net)
+    layers.equalise(net)
+    layers.calibrate(net, [view(data.images[part], rng, STRENGTH) for part in rows.split(BATCH)])
 
 
 def load(path: Path) -> dict:
@@ -260,11 +294,15 @@ def load(path: Path) -> dict:
 
 
 def restore(state: dict) -> Embedder:
-    """The net of a float phase's checkpoint."""
-    net = Embedder(state.get("shape", "small"))
-    start = "net."
-    net.load_state_dict({k[len(start) :]: v for k, v in state["task"].items() if k.startswith(start)})
-    return net
+    """The mean net of a checkpoint, ready to be evaluated: of the float phase in float, else quantised."""
+    net = Embedder()
+    start = "module.net."
+    weights = {k[len(start) :]: v for k, v in state["mean"].items() if k.startswith(start)}
+    if not any(".bn." in name for name in weights):
+        layers.fold(net)
+    net.load_state_dict(weights)
+    layers.set_mode(net, "quant" if state["phase"] == "quant" else "float")
+    return net.eval()
 
 
 def summary(state: dict) -> dict:
@@ -274,12 +312,11 @@ def summary(state: dict) -> dict:
         "epochs": state["epoch"],
         "minutes": round(state["seconds"] / 60, 1),
         "seed": state["seed"],
-        "shape": state.get("shape", "small"),
     }
 
 
-def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], str]) -> Task:
-    """Both phases, each from its checkpoint where there is one."""
+def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], str], teacher: Path | None) -> Task:
+    """Both phases, each from its checkpoint where there is one; `teacher` is the folder of the net to start from."""
 
     def phase(name: str, rate: float, share: float) -> Phase:
         minutes = options.minutes * share if options.minutes else None
@@ -290,19 +327,23 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
             minutes,
             max(1, round(options.epochs * share)),
             options.seed,
-            options.shape,
         )
 
-    task = Task(data.centres, options.shape).to(data.device, memory_format=torch.channels_last)
-    first, second = phase("float", FLOAT_RATE, 1.0), phase("quant", QUANT_RATE, QUANT_SHARE)
-    if state := load(first.path):
-        task.load_state_dict(state["task"])
+    rate = INHERITED_RATE if teacher else FLOAT_RATE
+    first, second = phase("float", rate, 1.0), phase("quant", QUANT_RATE, QUANT_SHARE)
+    task, state = Task(data.centres), load(first.path)
+    if teacher and state:
+        layers.fold(task.net)
+    elif teacher:
+        inherit(
+            task.net, Teacher.read(teacher / teachers.MOBILEFACENET), data.images.cpu(), data.near.cpu(), options.seed
+        )
+        print(f"inherited: {check(task)}", file=sys.stderr, flush=True)
+    task = task.to(data.device, memory_format=torch.channels_last)
     run(first, task, data, check, state)
-    quantise(task, data, options.seed)
+    quantise(task.net, data, options.seed)
     print(f"calibrated: {check(task)}", file=sys.stderr, flush=True)
-    if state := load(second.path):
-        task.load_state_dict(state["task"])
-    run(second, task, data, check, state)
+    run(second, task, data, check, load(second.path))
     return task
 
 
@@ -313,7 +354,6 @@ def arguments() -> argparse.Namespace:
     source.add_argument("--data", type=Path, help="your own pictures: a folder per person")
     parser.add_argument("--teachers", type=Path, help="with --data: folder with the two teachers' .onnx files")
     parser.add_argument("--live", action="store_true", help="with --faces: the teachers look at the augmented views")
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="small")
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
@@ -337,16 +377,16 @@ def main() -> None:
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
     options.checkpoints.mkdir(parents=True, exist_ok=True)
-    where = options.faces / "teachers" if options.faces and options.live else options.teachers
-    live = teachers.Live(where, device) if where else None
+    teacher = options.faces / "teachers" if options.faces else options.teachers
+    live = teachers.Live(teacher, device) if teacher and (options.live or options.data) else None
     if options.data:
         faces = own.load(options.data)
-        data = own_lessons(faces, live, options.seed)
+        data = own_lessons(faces, live, options.seed, device)
     else:
         faces = load_matcher(options.faces)
         data = lessons(options.faces, faces)
         data.live = live
-    task = train(options, data.to(device), validation(faces)).cpu()
+    task = train(options, data.to(device), validation(faces), teacher).cpu()
     said = summary(load(options.checkpoints / "embedder_quant.pt"))
     if options.data:
         manifest = export.export_own(task.net, faces, options.data, said, options.out)

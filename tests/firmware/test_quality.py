@@ -84,7 +84,7 @@ def test_no_one_and_two_people():
 def test_a_face_at_the_edge_must_come_to_the_middle():
     assert q.judge_place(similarity(FRONTAL), 320, 240) == q.OK
     left = tuple((x - 2300, y) for x, y in FRONTAL)
-    low = tuple((x, y + 1600) for x, y in FRONTAL)
+    low = tuple((x, y + 1680) for x, y in FRONTAL)
     assert q.judge_place(similarity(left), 320, 240) == q.MIDDLE
     assert q.judge_place(similarity(low), 320, 240) == q.MIDDLE
 

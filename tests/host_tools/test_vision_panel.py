@@ -19,7 +19,7 @@ from host_tools.vision.pipeline import MODELS, FacePipeline
 from host_tools.vision.pixelstats import level, measure
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = np.array(((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))) * 96 / 112
+TEMPLATE = np.array(((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))) - 9
 
 
 def on_panel(source: str, folder: Path, *arguments: object) -> list:

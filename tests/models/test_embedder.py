@@ -78,12 +78,12 @@ def test_simulation_equals_the_reference_kernels_on_faces(graph):
         pytest.skip("the shared face images are not here")
     import zipfile
 
-    from models.data import decode, shrink
+    from models.data import decode, inner
 
     archive = SHARED / "eval_lfw" / "images.zip"
     with zipfile.ZipFile(archive) as bundle:
         names = [name for name in bundle.namelist() if name.endswith(".jpg")][::600]
-    faces = shrink(np.stack(list(decode(archive, names))))
+    faces = inner(np.stack(list(decode(archive, names))))
     model = Int8Model(FOLDER / "embedder.tflite")
     reference = np.stack([model.run(face)[0].reshape(-1) for face in faces])
     np.testing.assert_array_equal(run(graph, faces)[0].reshape(len(faces), -1), reference)
