@@ -60,8 +60,8 @@ class Limits:
         self.other_size = other_size
 
 
-# Of 2,371 labelled faces in detection frames fitted into 320x240 STRICT passes 47 % and LENIENT 75 %; a blur of sigma
-# 2.5 px at 96 px is refused by LENIENT in 93 % (`python -m models.gate`; the whole table is in the embedder's card).
+# Of 2,371 labelled faces in detection frames fitted into 320x240 STRICT passes 46 % and LENIENT 75 %; a blur of sigma
+# 2.5 px at 96 px is refused by LENIENT in 90 % (`python -m models.gate`; the whole table is in the embedder's card).
 STRICT = Limits(24, 20, 36, (40, 72), (55, 215), 10, 45, 35)
 LENIENT = Limits(13, 40, 70, (30, 85), (30, 235), 35, 16, 60)
 

@@ -66,7 +66,7 @@ def test_a_block_of_the_teachers_size_becomes_the_teachers():
     x = torch.randn(8, stream, 12, 12, generator=rng)
     wanted = F.conv2d(inherit._far_edge(F.conv2d(x, *given[0]).clamp(0, 6), given[1], 1), *given[2]) + x
     with torch.no_grad():
-        y, error = inherit._take_block(convs, tuple(given), x, wanted, True)
+        _, error = inherit._take_block(convs, tuple(given), x, wanted, True)
     assert error < 1e-3
 
 
