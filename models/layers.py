@@ -256,6 +256,18 @@ class Conv(_Weighted):
             return steps[:, 0].transpose(1, 2, 0)
         return steps.transpose(2, 3, 1, 0)
 
+    @torch.no_grad()
+    def load(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        """Real values in the order of `graph_weights`, into a folded layer."""
+        if self.kind == "conv1x1":
+            weights = weights.T[:, :, None, None]
+        elif self.kind == "dw3x3":
+            weights = weights.transpose(2, 0, 1)[:, None]
+        else:
+            weights = weights.transpose(3, 2, 0, 1)
+        self.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights)))
+        self.bias.copy_(torch.from_numpy(bias))
+
 
 class Linear(_Weighted):
     """Fully connected over the whole map (flattened height, width, channel), linear output."""

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from firmware.vision import quality
-from firmware.vision.align import halved, similarity
+from firmware.vision.align import SIDE, halved, similarity
 from host_tools.vision.frames import HEIGHT, WIDTH, View, render
+from host_tools.vision.image import half2x2, warp
 from host_tools.vision.pictures import load_grey
 from host_tools.vision.pipeline import MODELS, FacePipeline
 from host_tools.vision.pixelstats import level, measure
@@ -51,7 +52,7 @@ def test_alignment_is_the_same_on_both_and_the_least_squares_one(tmp_path: Path)
     (tmp_path / "points.json").write_text(json.dumps(sets))
     source = """
 import json, sys
-from firmware.vision.align import halved, similarity
+from firmware.vision.align import SIDE, halved, similarity
 for points in json.load(open(sys.argv[1])):
     t = similarity(points)
     print(json.dumps([t, halved(t)]))
@@ -70,6 +71,28 @@ def least_squares(points: np.ndarray) -> np.ndarray:
     a, b, tx, ty = np.linalg.lstsq(rows, TEMPLATE.T.reshape(-1), rcond=None)[0]
     inverse = np.linalg.inv(np.array([[a, -b, tx], [b, a, ty], [0, 0, 1]]))
     return np.array([inverse[0, 0], inverse[1, 0], inverse[0, 2], inverse[1, 2]])
+
+
+def test_the_aligned_face_is_a_float_reference_within_a_grey_level(portrait: np.ndarray) -> None:
+    """Float least squares, float bilinear, rounded; test_vision_image.py compares the panel with the host."""
+    frame = frames_of(portrait)[0]
+    for points in random_landmarks(40):
+        exact = least_squares(np.array(points) / 16)
+        assert np.abs(warp(frame, similarity(points), SIDE) - sampled(frame, exact)).max() <= 1
+        small, (a, b, tx, ty) = half2x2(frame), exact
+        halving = np.array([a / 2, b / 2, (tx - 0.5) / 2, (ty - 0.5) / 2])
+        assert np.abs(warp(small, halved(similarity(points)), SIDE) - sampled(small, halving)).max() <= 1
+
+
+def sampled(image: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    a, b, tx, ty = transform
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(float)
+    height, width = image.shape
+    u, v = np.clip(a * x - b * y + tx, 0, width - 1), np.clip(b * x + a * y + ty, 0, height - 1)
+    i, j = np.minimum(u.astype(int), width - 2), np.minimum(v.astype(int), height - 2)
+    pixels = image.astype(float)
+    upper, lower = (pixels[j + n, i] * (1 - u + i) + pixels[j + n, i + 1] * (u - i) for n in (0, 1))
+    return np.rint(upper * (1 - v + j) + lower * (v - j))
 
 
 def test_pixel_statistics_are_the_same(tmp_path: Path) -> None:
