@@ -70,7 +70,7 @@ class Entry:
         """The flat is claimed: a PIN may follow, and the camera looks if somebody of that flat is enrolled."""
         panel = self._panel
         self._flat, self._digits = flat, 0
-        candidates = [r.handle for r in panel.residents.of_flat(flat) if panel.gallery and r.handle in panel.gallery]
+        candidates = [who for who in panel.residents.of_flat(flat) if panel.gallery and who in panel.gallery]
         if candidates and panel.face_on and not panel.face.locked and not panel.selfservice.open:
             panel.face.look(candidates)
         self._show_pin()

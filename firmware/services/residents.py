@@ -1,7 +1,8 @@
 """The residents this panel knows: rights, consent, PIN verifier and card keys, one sealed vault block each.
 
-RAM keeps only what finds a resident and judges a right (flat, doors, hours, card UIDs, consent id); PIN hashes and card
-keys are unsealed for the moment of their use and zeroed after it. No names: a panel knows flats and random handles.
+RAM keeps only what finds a resident and judges a right (flat, doors, hours, card UIDs, consent id), as bytes: objects
+would take more than twice the room, hundreds of times. PIN hashes and card keys are unsealed for the moment of their
+use and zeroed after it. No names: a panel knows flats and random handles.
 
 Record: tag u8, length u8, value; little endian. An unknown tag makes the record unreadable, not half understood.
 """
@@ -24,6 +25,7 @@ _CARD = const(6)  # AES-128 key 16, UID
 _CONSENT = const(7)  # state u8, time u32, consent id 16, notice SHA-256 32
 _DURESS = const(8)  # as _PIN: opens too, and raises a silent alarm
 _UID_CARD = const(9)  # UID of a card without a key
+_NOTICE_AT = const(21)  # in a consent
 _KEPT = (_PIN, _CARD, _CONSENT, _DURESS, _UID_CARD)  # when rights change
 
 MAX_CARDS = const(8)
@@ -36,35 +38,19 @@ ENDED = {DECLINED: "notice", WITHDRAWN: "withdrawn"}  # why a face goes with its
 
 
 class Consent:
-    """As its record has it: objects for each part would take twice the RAM, hundreds of times."""
-
-    def __init__(self, value, same=None):
-        self._head = bytes(value[:21])
-        self.notice_hash = bytes(value[21:53])
-        if same is not None:
-            self.notice_hash = same.setdefault(self.notice_hash, self.notice_hash)
-
-    @property
-    def state(self) -> int:
-        return self._head[0]
-
-    @property
-    def time(self) -> int:
-        return struct.unpack_from("<I", self._head, 1)[0]
-
-    @property
-    def consent_id(self) -> bytes:
-        return self._head[5:]
+    def __init__(self, value):
+        self.state, self.time = struct.unpack_from("<BI", value)
+        self.consent_id = bytes(value[5:_NOTICE_AT])
+        self.notice_hash = bytes(value[_NOTICE_AT:])
 
     def covers(self, consent_id: bytes, notice_hash: bytes) -> bool:
         return self.state == GIVEN and self.consent_id == consent_id and self.notice_hash == notice_hash
 
 
 class Resident:
-    """What RAM holds of one resident: nothing secret."""
+    """One resident at the moment of the question: nothing secret."""
 
-    def __init__(self, handle: bytes, items: list, same=None):
-        """`same`: dicts of flats, rights and notices, by which residents made one after the other share equal ones."""
+    def __init__(self, handle: bytes, items):
         self.handle = handle
         self.flat = ""
         self.rights = Rights(0, Schedule(), 0, 0)
@@ -72,14 +58,9 @@ class Resident:
         self.uids = []
         self.consent = None
         for tag, value in items:
-            self._take(tag, value, same)
-        if same:
-            rights = self.rights
-            key = (rights.doors, rights.schedule.pack(), rights.valid_from, rights.valid_until)
-            self.flat = same[0].setdefault(self.flat, self.flat)
-            self.rights = same[1].setdefault(key, rights)
+            self._take(tag, value)
 
-    def _take(self, tag: int, value, same) -> None:
+    def _take(self, tag: int, value) -> None:
         if tag == _FLAT:
             self.flat = str(value, "utf-8")
         elif tag == _DOORS:
@@ -93,7 +74,7 @@ class Resident:
         elif tag in (_CARD, _UID_CARD):
             self.uids.append(_uid(tag, value))
         elif tag == _CONSENT:
-            self.consent = Consent(value, same and same[2])
+            self.consent = Consent(value)
 
 
 def _uid(tag: int, value) -> bytes:
@@ -145,24 +126,69 @@ def _build(items: list) -> bytearray:
     return blob
 
 
+def _lean(items: list) -> tuple:
+    """What RAM keeps of a record, as a record has it but without a secret: the bytes that many residents have alike
+    (doors, hours, times, the consent's notice) and those of this one, the flat first."""
+    shared = [item for item in items if item[0] in (_DOORS, _SCHEDULE, _VALID)]
+    own = [(_FLAT, b"")]
+    for tag, value in items:
+        if tag == _FLAT:
+            own[0] = (tag, value)
+        elif tag == _PIN:
+            own.append((tag, b""))
+        elif tag in (_CARD, _UID_CARD):
+            own.append((_UID_CARD, _uid(tag, value)))
+        elif tag == _CONSENT:
+            own.append((tag, value[:_NOTICE_AT]))
+            shared.append((tag, value[_NOTICE_AT:]))
+    return bytes(_build(shared)), bytes(_build(own))
+
+
+def _whole(shared: bytes, own: bytes):
+    """The items that `_lean` took apart, one after the other."""
+    notice = b""
+    for tag, value in _items(shared):
+        if tag == _CONSENT:
+            notice = value
+        else:
+            yield tag, value
+    for tag, value in _items(own):
+        yield tag, value + notice if tag == _CONSENT else value
+
+
+def _items(blob: bytes):
+    at = 0
+    while at < len(blob):
+        end = at + 2 + blob[at + 1]
+        yield blob[at], blob[at + 2 : end]
+        at = end
+
+
+def _flat_item(flat: str) -> bytes:
+    """How the own bytes of everybody in this flat begin."""
+    return bytes(_build([(_FLAT, flat.encode())]))
+
+
 class Residents:
     """The table of residents; every change is on flash before it is in RAM."""
 
     def __init__(self, vault):
         self._vault = vault
-        self._by_handle = {}
+        self._by_handle = {}  # handle -> _lean's
 
     def load(self) -> int:
         """Reads all records at start; the number of those that could not be read."""
         bad = 0
-        same = ({}, {}, {})
+        same = {}
         for handle in self._vault.resident_handles():
             try:
                 items = self._read(handle)
+                Resident(handle, items)  # what is not understood must show now, not at the door
             except (VaultCorrupt, BadRequest):
                 bad += 1
                 continue
-            self._by_handle[handle] = Resident(handle, items, same)
+            shared, own = _lean(items)
+            self._by_handle[handle] = (same.setdefault(shared, shared), own)
             self._forget(items)
         return bad
 
@@ -173,10 +199,9 @@ class Residents:
         return handle in self._by_handle
 
     def get(self, handle: bytes) -> Resident:
-        try:
-            return self._by_handle[handle]
-        except KeyError:
+        if handle not in self._by_handle:
             raise NotFound("this panel knows no such resident")
+        return Resident(handle, _whole(*self._by_handle[handle]))
 
     def check_consent(self, handle: bytes, consent_id: bytes, notice_hash: bytes) -> None:
         consent = self.get(handle).consent
@@ -184,13 +209,17 @@ class Residents:
             raise ConsentError("this panel holds no consent of this resident to this notice")
 
     def of_flat(self, flat: str) -> list:
-        return [r for r in self._by_handle.values() if r.flat == flat]
+        """Their handles."""
+        start = _flat_item(flat)
+        return [handle for handle, lean in self._by_handle.items() if lean[1].startswith(start)]
 
     def of_card(self, uid: bytes):
         """The resident whose card has this UID, or None. The UID alone proves nothing."""
-        for resident in self._by_handle.values():
-            if uid in resident.uids:
-                return resident
+        for handle, lean in self._by_handle.items():
+            if uid in lean[1]:
+                resident = self.get(handle)
+                if uid in resident.uids:
+                    return resident
         return None
 
     def put_rights(self, handle: bytes, flat: str, rights: Rights) -> None:
@@ -269,27 +298,30 @@ class Residents:
         """
         found = []
         owners = self.of_flat(flat)
-        for resident in owners:
-            for tag, value in self._read(resident.handle):
+        for handle in owners:
+            resident = self.get(handle)
+            for tag, value in self._read(handle):
                 if tag in (_PIN, _DURESS):
                     iterations = struct.unpack_from("<I", value)[0]
                     found.append((resident, tag == _DURESS, (value[36:], iterations, value[4:36])))
                 zero(value)
-        others = [resident for resident in self._by_handle.values() if resident.flat != flat]
-        for resident in others[: self._largest_flat() - len(owners)]:
-            self._forget(self._read(resident.handle))
+        others = [handle for handle in self._by_handle if handle not in owners]
+        for handle in others[: self._largest_flat() - len(owners)]:
+            self.get(handle)
+            self._forget(self._read(handle))
         return found
 
     def _largest_flat(self) -> int:
         sizes = {}
-        for resident in self._by_handle.values():
-            sizes[resident.flat] = sizes.get(resident.flat, 0) + 1
+        for _, own in self._by_handle.values():
+            flat = own[: 2 + own[1]]
+            sizes[flat] = sizes.get(flat, 0) + 1
         return max(sizes.values()) if sizes else 0
 
     def _pins_of_flat(self, flat: str, wanted: int) -> list:
         found = []
-        for resident in self.of_flat(flat):
-            found += [value for tag, value in self._read(resident.handle) if tag == wanted]
+        for handle in self.of_flat(flat):
+            found += [value for tag, value in self._read(handle) if tag == wanted]
         return found
 
     def card_key(self, uid: bytes):
@@ -325,7 +357,12 @@ class Residents:
             log("vault", str(error))
         finally:
             zero(blob)
-        self._by_handle[handle] = Resident(handle, items)
+        shared, own = _lean(items)
+        for known, _ in self._by_handle.values():
+            if known == shared:
+                shared = known
+                break
+        self._by_handle[handle] = (shared, own)
         self._forget(items)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from firmware.base.errors import BadRequest, EraseFailed, HalError, NotFound, VaultCorrupt, VaultFull
 from firmware.crypto.seal import sealed_bytes
+from firmware.vault.index import Index
 from firmware.vault.layout import BLOCK_BYTES, NO_HANDLE
 from firmware.vault.records import COMMITTED, CORRUPT, DEBRIS, FACE, FREE, PUT, RECEIPTS, UNFINISHED
 
@@ -20,16 +21,16 @@ class Pool:
         self._audit = audit
         self._wiper = wiper
         self._cursor = self._places[start % len(self._places)]
-        self._taken = set()
-        self.index = {}
+        self._taken = bytearray(self._places[-1] + 1)  # 1 for each block that is
+        self.index = Index(self._places[-1] + 1)
         self.corrupt = {}
 
     @property
     def free(self) -> int:
-        return len(self._places) - len(self._taken)
+        return len(self._places) - sum(self._taken)
 
     def handles(self, kind: int) -> list:
-        return [handle for known, handle in self.index if known == kind]
+        return self.index.handles(kind)
 
     def scan(self) -> list:
         """Indexes the records; what is half-written, damaged or superseded comes back for discard().
@@ -42,10 +43,10 @@ class Pool:
             state, header = self._records.classify(block)
             newer = header.sequence if state == COMMITTED else 0
             if block in self._wiper.open_blocks and not self._wiper.was_done(block, newer):
-                self._taken.add(block)
+                self._taken[block] = 1
                 continue
             if state != FREE:
-                self._taken.add(block)
+                self._taken[block] = 1
             if state == COMMITTED:
                 self._audit_knows(header.sequence)
                 header.handle = same.setdefault(header.handle, header.handle)
@@ -65,7 +66,7 @@ class Pool:
     def release(self, blocks: list) -> None:
         """These are erased now."""
         for block in blocks:
-            self._taken.discard(block)
+            self._taken[block] = 0
 
     def put(self, kind: int, handle, body, face=None, detail: bytes = b"") -> None:
         """Writes and commits a record, then wipes the one it replaces. `face` as in Records.header."""
@@ -99,7 +100,7 @@ class Pool:
             return header, body
         except VaultCorrupt:
             self.corrupt[slot[0]] = key
-            del self.index[key]
+            self.index.drop(key)
             raise
 
     def sequence_until(self, key: tuple, time: int) -> int:
@@ -113,7 +114,7 @@ class Pool:
         blocks = self._wiper.open_of(kind, handle) + self._held(kind, handle)
         if not blocks:
             raise NotFound("Nothing is stored under this handle.")
-        self.index.pop((kind, handle), None)
+        self.index.drop((kind, handle))
         return self._wipe_blocks(blocks, kind, reason, handle)
 
     def exercise(self) -> int:
@@ -129,7 +130,7 @@ class Pool:
         except (HalError, EraseFailed):
             self._discard(block, 0, "unreadable", NO_HANDLE)
             raise
-        self._taken.discard(block)
+        self._taken[block] = 0
         return block
 
     def check(self):
@@ -154,7 +155,7 @@ class Pool:
         for block in blocks:
             try:
                 done.append(self._wiper.finish(block))
-                self._taken.discard(block)
+                self._taken[block] = 0
             except EraseFailed as error:
                 failure = error
         if failure:
@@ -163,7 +164,7 @@ class Pool:
 
     def _discard(self, block: int, kind: int, reason: str, handle: bytes) -> bool:
         """Erases a block that nobody uses; False when it resists, and is out of use from then on."""
-        self._taken.add(block)
+        self._taken[block] = 1
         try:
             self._wipe_blocks([block], kind, reason, handle)
         except EraseFailed:
@@ -203,8 +204,8 @@ class Pool:
         for _ in range(len(self._places)):
             block = self._cursor
             self._cursor = block + 1 if block + 1 in self._places else self._places[0]
-            if block not in self._taken and self._make_ready(block):
-                self._taken.add(block)
+            if not self._taken[block] and self._make_ready(block):
+                self._taken[block] = 1
                 return block
         raise VaultFull("The vault has no usable block.")
 

@@ -210,8 +210,7 @@ class Vault:
 
     def expired_faces(self, now: int) -> list:
         """Handles of the faces whose retention ended before `now`."""
-        slots = self._pool.index.items() if self._pool else ()
-        return [handle for (kind, handle), slot in slots if kind == FACE and 0 < slot[2] < now]
+        return self._pool.index.expired(FACE, now) if self._pool else []
 
     def wipe_face(self, handle, reason: str) -> bytes:
         """Erases every block that holds this face and proves it; `reason` as in receipt.REASONS.

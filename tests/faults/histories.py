@@ -81,7 +81,7 @@ def _choose(model: Model, dice: Dice, tag: int) -> tuple:
 def _disturb(model: Model, dice: Dice) -> None:
     faults = model.rig.faults
     if dice.chance(10):
-        slots = list(model.rig.vault._pool.index.values())
+        slots = [slot for _, slot in model.rig.vault._pool.index.items()]
         block = dice.one(slots)[0] if slots and dice.chance(80) else 8 + dice.below(16)
         block = dice.one(_AUDIT) if dice.chance(10) else block
         dice.one((faults.stuck, faults.failing, faults.weak)).add(block)

@@ -33,10 +33,11 @@ def test_a_resident_outlives_a_restart_whole():
     grace = residents.get(GRACE)
     assert (grace.flat, grace.rights.doors, grace.rights.valid_from, grace.rights.valid_until) == ("301", 5, 10, 20)
     assert grace.rights.schedule.windows == ((31, 360, 1320),)
-    assert grace.has_pin and residents.pin_verifiers("301") == [(grace, False, (SALT, 2000, HASH))]
-    assert residents.of_card(UID) is grace and residents.card_key(UID) == KEY
+    ((owner, duress, verifier),) = residents.pin_verifiers("301")
+    assert grace.has_pin and (owner.handle, duress, verifier) == (GRACE, False, (SALT, 2000, HASH))
+    assert residents.of_card(UID).handle == GRACE and residents.card_key(UID) == KEY
     assert grace.consent.covers(CONSENT, NOTICE)
-    assert residents.of_flat("301") == [grace] and residents.of_flat("30") == []
+    assert residents.of_flat("301") == [GRACE] and residents.of_flat("30") == []
 
 
 def test_ram_keeps_no_secret():
