@@ -48,6 +48,7 @@ def test_ram_keeps_no_secret():
     residents.add_card(GRACE, UID, KEY)
     grace = residents.get(GRACE)
     assert not [value for value in grace.__dict__.values() if value in (KEY, HASH, SALT)]
+    assert not [kept for kept in residents._by_handle[GRACE] if KEY in kept or HASH in kept or SALT in kept]
 
 
 def test_new_rights_leave_credentials_and_consent_alone():
