@@ -54,9 +54,12 @@ class Update:
         if pinned is not None and not self._panel.maintenance:
             raise Refused("another update key is pinned: replace it in maintenance")
         name = slots.path(self._root, KEY_FILE)
-        with open(name + ".new", "wb") as file:
-            file.write(key)
-        os.rename(name + ".new", name)
+        try:
+            with open(name + ".new", "wb") as file:
+                file.write(key)
+            os.rename(name + ".new", name)
+        except OSError as error:
+            raise Refused("the panel's filesystem does not take the key: error %d" % error.errno) from None
         self._panel.vault.append("update", detail=b"key")
 
     def key(self):

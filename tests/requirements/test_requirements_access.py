@@ -103,7 +103,7 @@ class Door:
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder = tmp_path_factory.mktemp("door")
     with Sim.start(folder / "sim", blocks=128, stage=_stage) as sim:
-        house = House(folder, sim)
+        house = House(folder, sim, str(folder / "site.db"))
         yield Door(house)
         house.close()
 
