@@ -169,3 +169,15 @@ def secret(what: str, again: bool = False) -> str:
     if not line:
         raise Usage(f"{what}: nothing was given on stdin. Nothing was changed.")
     return line
+
+
+def goes_on(context: typer.Context) -> bool:
+    """Does a subcommand follow? Usage for an option said before it, where it would be lost."""
+    inner = context.invoked_subcommand
+    if inner is None:
+        return False
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source and source.name == "COMMANDLINE":
+            raise Usage(f"Say {parameter.opts[0]} after {inner}. Nothing was changed.")
+    return True

@@ -17,6 +17,7 @@ from host_tools.cli.common import (
     SiteFile,
     Yes,
     confirm,
+    goes_on,
     listing,
     on_panel,
     result,
@@ -221,7 +222,7 @@ def show_log(
       $ menshen log
       $ menshen log --since 3 --limit 2
     """
-    if context.invoked_subcommand:
+    if goes_on(context):
         return
     with on_panel(site, panel) as (opened, door), waiting("Reading the log"):
         entries = [{**entry.public(), "when": when(entry.time)} for entry in audit.fetch(opened, door, since, limit)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from host_tools import checkup
-from host_tools.cli.common import DryRun, Json, SiteFile, Yes, confirm, result, secret, waiting
+from host_tools.cli.common import DryRun, Json, SiteFile, Yes, confirm, goes_on, result, secret, waiting
 from host_tools.errors import RegistryBroken, Usage
 from host_tools.site import Site, keychain
 
@@ -26,10 +26,7 @@ def show(context: typer.Context, site: SiteFile = None, json: Json = False) -> N
       $ menshen site
       $ menshen site --json
     """
-    if context.invoked_subcommand:
-        source = context.get_parameter_source("site")
-        if source and source.name == "COMMANDLINE":
-            raise Usage(f"Say --site after {context.invoked_subcommand}. Nothing was changed.")
+    if goes_on(context):
         return
     with Site.open(site) as opened:
         registry, protection = opened.registry, opened.safe.protection()

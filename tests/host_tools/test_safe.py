@@ -313,3 +313,4 @@ def test_the_commands_say_plainly_what_is_protected(place: str, monkeypatch: pyt
     assert menshen("site", "unlock", "--yes")[0] == 0
     assert "NOT protected" in menshen("site")[1]
     assert menshen("site", "--site", "elsewhere.db", "check")[0] == 2
+    assert menshen("log", "--site", "elsewhere.db", "verify")[0] == 2
