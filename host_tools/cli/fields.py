@@ -102,6 +102,8 @@ VOCABULARY: dict[str, tuple[str, str]] = {
     "face:rule": ("number", "0: the camera stays off, cards and PINs go on"),
     "face_capacity": ("number", "how many faces it has room for"),
     "face_records": ("list", "what is known of stored faces; no template"),
+    "face_least": ("number", "pixels of width below which a face is too far away; 0: any will do"),
+    "face_most": ("number", "pixels of width above which a face is too near; 0: any will do"),
     "faces": ("number", "how many faces are stored"),
     "faces:count": ("number", "faces in the last picture"),
     "faces:site": ("number", "persons whose face is stored somewhere"),

@@ -70,7 +70,7 @@ def show(site: SiteFile = None, panel: PanelName = None, json: Json = False) -> 
 
     Changes: nothing.
     JSON: {face:rule, claim, open_s, door:number, utc_offset_min, lockdown, second, passback_min, lock, uid_only:rule,
-          holidays[]}
+          holidays[], exposure, face_least, face_most}
     Exit codes: 3, 9
     See also: menshen policy set
 

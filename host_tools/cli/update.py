@@ -35,7 +35,7 @@ def update(
     whose faces must be enrolled again; their cards and PINs go on.
 
     Changes: firmware and models of the panel; residents, keys, settings and log stay.
-    JSON: {panel, board, running, version:text, bytes, models:changed[], enrol[], unknown, slot, trial}
+    JSON: {panel, board, running, version:text, bytes, models:changed[], enrol[], unknown, slot?, trial?}
     Exit codes: 2, 3, 4, 9, 32, 33
     See also: menshen image bundle, menshen panel update-key, menshen panel diagnose
 

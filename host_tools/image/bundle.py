@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,13 +174,15 @@ def write(bundle: Bundle, path: Path) -> None:
 def read(path: Path) -> Bundle:
     """Every file checked against the manifest; the signature is the panel's to check, and `verify`'s."""
     try:
-        with zipfile.ZipFile(path) as packed:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
             text, signature = packed.read(MANIFEST), packed.read(_SIGNATURE)
             manifest = Manifest(text)
             files = {name: _member(packed, name) for name in manifest.files}
-    except OSError as error:
-        raise Usage(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError, BadRequest) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError, RuntimeError, BadRequest) as error:
         raise BundleInvalid(f"{path.name} is no update bundle, or only part of one ({error}).") from error
     for name, (size, digest) in manifest.files.items():
         if len(files[name]) != size or hashlib.sha256(files[name]).hexdigest() != digest:
