@@ -19,8 +19,8 @@ from models.detector.augment import affine, move_face, pyramid, resample
 from models.detector.data import FRAME_H, FRAME_W, Face, Frame, read_frames
 from models.detector.metrics import as_found, overlap, point_error
 
-SIZES = (28, 32, 40, 48, 64, 96, 128, 160, 200)
-ROLLS = (-30, -20, -10, 10, 20, 30)
+SIZES = (28, 32, 40, 64, 100, 150, 200)
+ROLLS = (-30, -15, 15, 30)
 ROLLED_SIZE = 80
 _OVERLAP = 0.4
 _MOST_GROWN = 1.33
