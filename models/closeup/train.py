@@ -137,7 +137,7 @@ def _phase(net: Closeup, samples: Samples, dice, steps: range, phase: str, rate:
     average = copy.deepcopy(net).eval()
     net.train()
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=1e-3)
-    totals = dict.fromkeys(LOSS_WEIGHTS, 0.0)
+    totals, said = dict.fromkeys(LOSS_WEIGHTS, 0.0), steps.start
     for done, step in enumerate(steps):
         for group in optimiser.param_groups:
             slow = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / len(steps)))
@@ -150,11 +150,11 @@ def _phase(net: Closeup, samples: Samples, dice, steps: range, phase: str, rate:
         optimiser.step()
         _follow(average, net, min(_AVERAGE, (done + 1) / (done + 21)))
         for name, value in parts.items():
-            totals[name] += float(value.detach()) / _SAY_EVERY
+            totals[name] += float(value.detach())
         if (step + 1) % _SAY_EVERY == 0:
-            losses = "  ".join(f"{name} {value:.4f}" for name, value in totals.items())
+            losses = "  ".join(f"{name} {value / (step + 1 - said):.4f}" for name, value in totals.items())
             print(f"{time.strftime('%H:%M:%S')} {phase} step {step + 1}  {losses}", flush=True)
-            totals = dict.fromkeys(LOSS_WEIGHTS, 0.0)
+            totals, said = dict.fromkeys(LOSS_WEIGHTS, 0.0), step + 1
     return average
 
 
@@ -183,7 +183,7 @@ def main() -> None:
         "--detector", type=Path, default=DETECTOR, help="whose layers to use and mistakes to learn from"
     )
     parser.add_argument("--samples", type=int, default=30_000, help="views to draw")
-    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--steps", type=int, default=1_400)
     parser.add_argument("--room-views", type=int, default=5, help="of each empty room, to find mistakes in")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
