@@ -30,7 +30,7 @@ from models.tflite_writer import write_tflite
 
 HERE = Path(__file__).resolve().parent
 CANDIDATE = -16  # a logit of -1 is worth a closer look
-_VIEWS = 25  # of each empty room, to set the threshold on
+_VIEWS = 20  # of each empty room, to set the threshold on
 
 
 def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 1.0, folder: Path = HERE) -> dict:
