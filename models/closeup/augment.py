@@ -19,7 +19,7 @@ from models.detector.augment import light, pyramid, resample
 
 NOTHING, UNDECIDED, FACE = 0, -1, 1
 TARGETS = 15
-_AT_96 = np.array(_TEMPLATE_112) * 96 / 11200
+_AT_96 = np.array(_TEMPLATE_112) * 96 / 11200  # "at 96 px": the ArcFace template's square, 96 pixels wide
 _SHAPE, _CENTRE = np.array(SHAPE) / 16, np.array(CENTRE) / 16
 _VIEW = np.array([[2.25, 0, -5], [0, 2.25, 8]])  # from the view to 96 px
 _MIDDLE = np.array([48.0, 61.0])  # of the view, at 96 px

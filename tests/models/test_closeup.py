@@ -41,7 +41,7 @@ def test_the_view_is_the_aligned_square_and_a_margin() -> None:
     a, b, tx, ty = similarity(LANDMARKS)
     va, vb, vx, vy = closeup.view_of(LANDMARKS)
     for x, y in ((0, 0), (47, 0), (20, 40)):
-        u, v = 2.25 * x - 5, 2.25 * y + 8  # the same place at 96 px
+        u, v = 2.625 * x - 89 / 6, 2.625 * y + 1 / 3  # the same place in the aligned face
         assert near((va * x - vb * y + vx, vb * x + va * y + vy), (a * u - b * v + tx, b * u + a * v + ty), 128)
 
 
