@@ -109,19 +109,19 @@ class Panel:
 
     def _vision(self) -> tuple:
         """(frame source, pipeline), or Nones: without camera or models the other ways in go on."""
-        paths = [slots.pack_path(self.board.root, name) for name in ("detector", "closeup", "embedder")]
+        paths = [slots.pack_path(self.board.root, name) for name in ("detector", "embedder")]
         try:
             arena = shared_arena(*paths)
-            networks = [Model(path, arena=arena) for path in paths]
+            detector, embedder = [Model(path, arena=arena) for path in paths]
         except PackError as error:
             log("models", str(error))
             return None, None
-        self.threshold = networks[-1].meta["threshold_q14"]
-        self.gallery = _gallery(networks[-1].model_id)
+        self.threshold = embedder.meta["threshold_q14"]
+        self.gallery = _gallery(embedder.model_id)
         if not self.board.has_camera:
             return None, None
         capture = Capture(self.board.camera)
-        return capture, FacePipeline(*networks, capture.frame)
+        return capture, FacePipeline(detector, embedder, capture.frame)
 
     def _open_vault(self) -> None:
         """Everything that a power cut left unfinished is finished here, before the first attempt at the door."""

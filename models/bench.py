@@ -19,7 +19,7 @@ from models import bench_s3
 from models.runtime import Int8Model
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORKS = ("detector", "closeup", "embedder")
+NETWORKS = ("detector", "embedder")
 _PANEL = """
 import json, sys
 from firmware.nn.model import Model

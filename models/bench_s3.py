@@ -13,7 +13,6 @@ import numpy as np
 
 from firmware.biometrics.match import length_q8
 from firmware.nn.pack import Pack
-from firmware.vision.closeup import CANDIDATES
 
 CLOCK_HZ = 240_000_000
 PSRAM_BYTES_PER_S = 58_000_000  # reads outside the 64 KB data cache
@@ -110,8 +109,7 @@ def table(packs: dict[str, Path]) -> dict:
     networks = {name: network(path) for name, path in packs.items()}
     parts = {"alignment": alignment(), "matching": matching()}
     totals = {
-        "detector": networks["detector"]["instructions"]
-        + CANDIDATES * (networks["closeup"]["instructions"] + parts["alignment"]["instructions"]),
+        "detector": networks["detector"]["instructions"],
         "alignment and embedder": networks["embedder"]["instructions"] + parts["alignment"]["instructions"],
         "matching 512 x 4": parts["matching"]["instructions"],
     }

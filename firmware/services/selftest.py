@@ -86,7 +86,7 @@ class Selftest:
         found = _kernel_set(name)
         if found is None:
             return ABSENT, "this machine does not run these"
-        for network in ("detector",) if name == "plain" else ("detector", "closeup", "embedder"):
+        for network in ("detector",) if name == "plain" else ("detector", "embedder"):
             gc.collect()
             self._board.watchdog.relax()
             model = Model(slots.pack_path(self._board.root, network), kernels=found)

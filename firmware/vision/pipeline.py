@@ -16,7 +16,7 @@ from firmware.base.buffers import zero
 from firmware.base.compat import const
 from firmware.base.errors import PoorQuality
 from firmware.base.ticks import ticks_diff, ticks_ms
-from firmware.vision import closeup, quality
+from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
 from firmware.vision.detector import FaceDecoder
 from firmware.vision.image import half2x2, warp
@@ -27,23 +27,19 @@ HEIGHT = const(240)
 
 
 class FacePipeline:
-    """The three are nn.Models: the detector finds what may be faces, the closer look says whether they are and where
-    their points lie. `frame` is the 320x240 buffer that the camera fills.
+    """`detector` and `embedder` are nn.Models; `frame` is the 320x240 buffer that the camera fills.
 
     faces: the last find's, best first. times: milliseconds by stage ("detect", "align", "embed").
     """
 
-    def __init__(self, detector, closer, embedder, frame):
+    def __init__(self, detector, embedder, frame):
         self.frame = frame
         self.faces = []
         self.times = {}
         self._detector = detector
-        self._closer = closer
         self._embedder = embedder
-        self._decoder = FaceDecoder(closer.meta["candidate"])
-        self._threshold = closer.meta["threshold"]
+        self._decoder = FaceDecoder(detector.meta["threshold"])
         self._half = bytearray(WIDTH * HEIGHT // 4)
-        self._view = bytearray(closeup.SIDE * closeup.SIDE)
         self._face = bytearray(SIDE * SIDE)
         self._stats = array("i", [0] * quality.STATS)
         self.model_id = bytes(embedder.model_id)
@@ -57,16 +53,7 @@ class FacePipeline:
         self._detector.load(self._half)
         yield
         yield from self._detector.steps()
-        seen = []
-        for face in self._decoder.decode(self._detector.outputs)[: closeup.CANDIDATES]:
-            view = closeup.view_of(face[5])
-            if view is not None:
-                self._sample(view, self._view, closeup.SIDE)
-                self._closer.load(self._view)
-                yield
-                yield from self._closer.steps()
-                seen.append(closeup.judge(face, self._closer.outputs[0], view))
-        self.faces = closeup.choose(seen, self._threshold)
+        self.faces = self._decoder.decode(self._detector.outputs)
         self.times["detect"] = ticks_diff(ticks_ms(), start)
 
     def find(self) -> list:
@@ -101,14 +88,11 @@ class FacePipeline:
             transform = similarity(points)
         except PoorQuality:
             return quality.LOOK_STRAIGHT
-        self._sample(transform, self._face, SIDE)
-        return quality.judge_place(transform, WIDTH, HEIGHT)
-
-    def _sample(self, transform, out, side: int) -> None:
         if is_large(transform):
-            warp(self._half, WIDTH // 2, HEIGHT // 2, out, side, halved(transform))
+            warp(self._half, WIDTH // 2, HEIGHT // 2, self._face, SIDE, halved(transform))
         else:
-            warp(self.frame, WIDTH, HEIGHT, out, side, transform)
+            warp(self.frame, WIDTH, HEIGHT, self._face, SIDE, transform)
+        return quality.judge_place(transform, WIDTH, HEIGHT)
 
     def embed_steps(self):
         """Embeds the face that `judge` has aligned; read `embedding` when it ends."""
@@ -136,10 +120,9 @@ class FacePipeline:
     def wipe(self) -> None:
         """Zeroes the frame, the face and all that the networks made of them."""
         self.faces = []
-        for buffer in (self.frame, self._half, self._view, self._face):
+        for buffer in (self.frame, self._half, self._face):
             zero(buffer)
         self._detector.wipe()
-        self._closer.wipe()
         self._embedder.wipe()
         for i in range(quality.STATS):
             self._stats[i] = 0

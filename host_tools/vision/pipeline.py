@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from firmware.base.errors import ManyFaces, NoFace, PoorQuality
 from firmware.nn.pack import Pack
-from firmware.vision import closeup, quality
+from firmware.vision import quality
 from firmware.vision.align import SIDE, halved, is_large, similarity
 from firmware.vision.detector import FaceDecoder, same_face
 from host_tools.vision.frames import HEIGHT, WIDTH, Tile, View, around, render, search_levels
@@ -65,52 +65,29 @@ class Templates:
     refused: list[str]  # the hints of the views that were not good enough
 
 
-class Finder:
-    """The detector and the closer look: what the panel does to find faces. `candidate`: the detector's score from
-    which to look closer; `threshold`: what both scores together must reach."""
-
-    def __init__(self, detector: Int8Model, closer: Int8Model, candidate: int, threshold: int):
-        self._detector, self._closer = detector, closer
-        self._decoder = FaceDecoder(candidate)
-        self.threshold = threshold
-
-    def find(self, frame: Grey, threshold: int | None = None) -> list[Face]:
-        """Faces in a 320x240 frame, best first; by another threshold if one is given."""
-        heads = self._detector.run(half2x2(frame))
-        faces = self._decoder.decode([memoryview(np.ascontiguousarray(head).tobytes()).cast("b") for head in heads])
-        views = [(face, closeup.view_of(face[5])) for face in faces[: closeup.CANDIDATES]]
-        seen = [closeup.judge(face, self._look(frame, view), view) for face, view in views if view is not None]
-        return closeup.choose(seen, self.threshold if threshold is None else threshold)
-
-    def _look(self, frame: Grey, view: tuple[int, int, int, int]) -> list[int]:
-        return self._closer.run(_sample(frame, view, closeup.SIDE))[0].ravel().tolist()
-
-
-def shipped_finder(models: Path = MODELS) -> Finder:
-    detector, closer = (models / name / name for name in ("detector", "closeup"))
-    meta = Pack(closer.with_suffix(".pack").read_bytes()).meta
-    networks = Int8Model(detector.with_suffix(".tflite")), Int8Model(closer.with_suffix(".tflite"))
-    return Finder(*networks, meta["candidate"], meta["threshold"])
-
-
 class FacePipeline:
-    """The three networks with their packs' metadata, from a folder with a folder for each in it."""
+    """The two networks with their packs' metadata, from a folder with detector/ and embedder/ in it."""
 
     def __init__(self, models: Path = MODELS):
-        self._finder = shipped_finder(models)
-        embedder = models / "embedder" / "embedder"
+        detector, embedder = models / "detector" / "detector", models / "embedder" / "embedder"
+        self._detector = Int8Model(detector.with_suffix(".tflite"))
         self._embedder = Int8Model(embedder.with_suffix(".tflite"))
+        self._decoder = FaceDecoder(Pack(detector.with_suffix(".pack").read_bytes()).meta["threshold"])
         pack = Pack(embedder.with_suffix(".pack").read_bytes())
         self.model_id: bytes = bytes(pack.model_id)
         self.threshold_q14: int = pack.meta["threshold_q14"]
 
     def find(self, frame: Grey) -> list[Face]:
         """Faces in a 320x240 frame, best first."""
-        return self._finder.find(frame)
+        heads = self._detector.run(half2x2(frame))
+        return self._decoder.decode([memoryview(np.ascontiguousarray(head).tobytes()).cast("b") for head in heads])
 
     def align(self, frame: Grey, points: Points) -> Grey:
         """The 96x96 face."""
-        return _sample(frame, similarity(points), SIDE)
+        transform = similarity(points)
+        if is_large(transform):
+            return warp(half2x2(frame), halved(transform), SIDE)
+        return warp(frame, transform, SIDE)
 
     def embed(self, aligned: Grey) -> NDArray[np.int8]:
         return self._embedder.run(aligned)[0].reshape(-1)
@@ -128,12 +105,6 @@ class FacePipeline:
         hint = quality.judge_pixels(stats, limits)
         aligned = level(aligned, *quality.levels(stats))
         return Look(frame, faces, hint, face, aligned, None if hint else self.embed(aligned))
-
-
-def _sample(frame: Grey, transform: tuple[int, int, int, int], side: int) -> Grey:
-    if is_large(transform):
-        return warp(half2x2(frame), halved(transform), side)
-    return warp(frame, transform, side)
 
 
 def _judge_place(points: Points) -> int:

@@ -23,11 +23,11 @@ class Scenes:
     """Draws scenes without end from the given frames; `rng` decides everything."""
 
     def __init__(self, frames: list[Frame]):
-        self.rooms = [pyramid(f.pixels) for f in frames if not f.faces]
+        self.rooms = [_pyramid(f.pixels) for f in frames if not f.faces]
         self.photos: dict[str, list[tuple[list[np.ndarray], list[Face]]]] = {}
         for frame in frames:
             if any(not f.ignore for f in frame.faces):
-                self.photos.setdefault(frame.source, []).append((pyramid(frame.pixels), frame.faces))
+                self.photos.setdefault(frame.source, []).append((_pyramid(frame.pixels), frame.faces))
         self.sources = sorted(self.photos)
         weights = np.array([SOURCE_WEIGHT.get(s, 0.1) for s in self.sources])
         self.weights = weights / max(1e-9, weights.sum())
@@ -54,8 +54,8 @@ class Scenes:
         scale = cover * math.exp(rng.uniform(0.0, 1.1))
         angle = rng.normal(0, 6) if rng.random() < 0.7 else rng.uniform(-30, 30)
         centre = (rng.uniform(0.3, 0.7) * width, rng.uniform(0.3, 0.7) * height)
-        move = affine(centre, (W / 2, H / 2), scale, angle, rng.random() < 0.5)
-        return resample(levels, move, scale, cv2.BORDER_REFLECT)
+        move = _affine(centre, (W / 2, H / 2), scale, angle, rng.random() < 0.5)
+        return _warp(levels, move, scale, cv2.BORDER_REFLECT)
 
     def _photo(self, rng, canvas, faces, limit, last):
         """Lays one photograph over the canvas so that a face of it gets the size and place drawn."""
@@ -70,12 +70,12 @@ class Scenes:
         flip = rng.random() < 0.5
         margin = 0.35 * size
         place = (_between(rng, margin, W - margin), _between(rng, margin, H - margin))
-        move = affine(face.box[:2] + face.box[2:] / 2, place, scale, angle, flip)
+        move = _affine(face.box[:2] + face.box[2:] / 2, place, scale, angle, flip)
         mask = self._mask(rng, levels, face, move, scale)
-        warped = resample(levels, move, scale, cv2.BORDER_REPLICATE)
+        warped = _warp(levels, move, scale, cv2.BORDER_REPLICATE)
         canvas = (canvas + (warped.astype(np.float32) - canvas) * mask).astype(np.uint8)
         kept = [f for f in (_hidden(f, mask) for f in faces) if f]
-        added = [move_face(f, move, scale, angle, flip) for f in own]
+        added = [_move_face(f, move, scale, angle, flip) for f in own]
         return canvas, kept + [f for f in (_visible(f, mask) for f in added) if f]
 
     def _mask(self, rng, levels, face, move, scale):
@@ -119,17 +119,16 @@ class Scenes:
 
 def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, backlight, blur and sensor noise (the noise of a 2x2 mean)."""
-    height, width = image.shape
     out = image.astype(np.float32)
     if rng.random() < 0.3:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3))
     elif rng.random() < 0.08:
         out = cv2.filter2D(out, -1, _streak(rng))
     if rng.random() < 0.3:
-        ramp = np.linspace(rng.uniform(0.35, 1), rng.uniform(0.8, 1.5), width, dtype=np.float32)
+        ramp = np.linspace(rng.uniform(0.35, 1), rng.uniform(0.8, 1.5), W, dtype=np.float32)
         out *= ramp[::-1] if rng.random() < 0.5 else ramp
     if rng.random() < 0.2:
-        out *= np.linspace(rng.uniform(0.5, 1.4), rng.uniform(0.5, 1.4), height, dtype=np.float32)[:, None]
+        out *= np.linspace(rng.uniform(0.5, 1.4), rng.uniform(0.5, 1.4), H, dtype=np.float32)[:, None]
     gamma = math.exp(rng.normal(0, 0.3))
     gain = math.exp(rng.normal(0, 0.25))
     curve = 255 * np.clip(np.arange(256, dtype=np.float32) * (gain / 255), 0, 1) ** gamma
@@ -141,8 +140,7 @@ def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     return np.clip(out + 0.5, 0, 255).astype(np.uint8)
 
 
-def pyramid(pixels):
-    """The picture and its halvings."""
+def _pyramid(pixels):
     levels = [pixels]
     for _ in range(3):
         height, width = levels[-1].shape
@@ -153,7 +151,7 @@ def pyramid(pixels):
     return levels
 
 
-def affine(source, target, scale, angle, flip):
+def _affine(source, target, scale, angle, flip):
     """2x3: about `source`, mirrored, turned by `angle` degrees clockwise, scaled, then moved to `target`."""
     turn = math.radians(angle)
     c, s = scale * math.cos(turn), scale * math.sin(turn)
@@ -162,17 +160,17 @@ def affine(source, target, scale, angle, flip):
     return np.concatenate([linear, (np.array(target) - linear @ np.array(source))[:, None]], axis=1)
 
 
-def resample(levels, move, scale, border, size=(W, H)):
-    """Warps by `move` of that `scale`, from the level that leaves at most a halving to the bilinear filter."""
+def _warp(levels, move, scale, border):
+    """Warps from the pyramid level that leaves at most a halving to the bilinear filter."""
     level = min(len(levels) - 1, max(0, math.floor(-math.log2(scale) + 0.35)))
     times = levels[0].shape[1] / levels[level].shape[1]
     move = move.copy()
     move[:, 2] += move[:, :2].sum(axis=1) * (times - 1) / 2  # its pixel centres lie between the source's
     move[:, :2] *= times
-    return cv2.warpAffine(levels[level], move, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.warpAffine(levels[level], move, (W, H), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def move_face(face, move, scale, angle, flip):
+def _move_face(face, move, scale, angle, flip):
     """The box of a turned face is that of the turned ellipse which fills its upright box."""
     centre = move[:, :2] @ (face.box[:2] + face.box[2:] / 2) + move[:, 2]
     c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))

@@ -28,13 +28,6 @@ class Face:
     points: np.ndarray  # (5, 2)
     ignore: bool = False
 
-    @property
-    def turn(self) -> float:
-        """How far the nose lies off the middle of the eyes, along their line, as a part of their distance."""
-        right, left, nose = self.points[:3]
-        along = left - right
-        return float(abs(np.dot(nose - (right + left) / 2, along)) / max(1.0, float(np.dot(along, along))))
-
 
 @dataclass
 class Frame:

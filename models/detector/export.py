@@ -1,8 +1,7 @@
 """From a quantised checkpoint to what ships: detector.tflite, detector.pack and manifest.json.
 
-The threshold of the detector alone is set here, on the int8 model and views of the tune part's empty rooms; the
-held-back part is only measured. The panel looks closer at what the detector finds: train that network (models/closeup)
-anew after this one.
+The threshold is set here, on the int8 model and views of the tune part's empty rooms; the held-back part is
+only measured.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import torch
 
 from models.arena import plan_arena
 from models.detector.data import fit, read_frames
-from models.detector.evaluate import HERE, first_look
+from models.detector.evaluate import HERE, evaluate
 from models.detector.metrics import choose_threshold, detect
 from models.detector.train import WORK, empty_views, shaped_for
 from models.pack import write_pack
@@ -50,7 +49,7 @@ def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 1.0, 
         "accumulators_beyond_20_bits": [a["op"] for a in graph.accumulators() if not a["fits20"]],
         "files": {n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in files.items()},
         "training": {"seed": state["seed"], "steps": state["step"], "minutes": round(state["spent"] / 60, 1)},
-        "held_back": first_look(network, faces_dir, threshold),
+        "held_back": evaluate(network, faces_dir, threshold),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware.vision.detector import FaceDecoder
-from models.detector.data import Face, Frame
+from models.detector.data import Frame
 
 MATCH_OVERLAP = 0.5  # intersection over union
 SMALLEST = 32  # longer side of a face that counts, in pixels of the 320x240 frame
 LOWEST_SCORE = -64  # a logit of -4: below every threshold that ships
-LOWEST_SUM = -256  # of both looks' scores together
 
 Heads = Sequence[np.ndarray]  # two int8 arrays, flat
 Network = Callable[[np.ndarray], Heads]  # from a uint8 (120, 160) picture
@@ -31,17 +30,8 @@ def detect(network: Network, picture: np.ndarray, threshold: int = LOWEST_SCORE)
 
     Scores do not depend on the threshold, but places do a little: cells near it vote.
     """
-    return detect_heads(network(picture), threshold)
-
-
-def detect_heads(heads: Heads, threshold: int) -> list[Found]:
-    """The same from the network's outputs."""
-    flat = [memoryview(h.astype(np.int8).tobytes()).cast("b") for h in heads]
-    return as_found(FaceDecoder(threshold).decode(flat))
-
-
-def as_found(faces: Sequence[tuple]) -> list[Found]:
-    """From the panel's tuples."""
+    heads = [memoryview(h.astype(np.int8).tobytes()).cast("b") for h in network(picture)]
+    faces = FaceDecoder(threshold).decode(heads)
     return [Found(f[0], np.array(f[1:5], np.float32), np.array(f[5], np.float32) / 16) for f in faces]
 
 
@@ -51,45 +41,29 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return shared / (float(np.prod(a[2:]) + np.prod(b[2:])) - shared)
 
 
-@dataclass
-class Match:
-    """A face that counts, and the box on it if there is one; error: of its points, by the eye distance."""
-
-    face: Face
-    found: Found | None
-    error: float | None
-
-
-def matches(frame: Frame, found: list[Found], threshold: int) -> tuple[list[Match], int]:
-    """The frame's faces that count, and how many boxes lie on none of its faces."""
-    free = [f for f in found if f.score >= threshold]
-    rows = []
-    for face in sorted(frame.faces, key=lambda f: f.ignore):
-        best = max(free, key=lambda f: overlap(f.box, face.box), default=None)
-        if best is not None and overlap(best.box, face.box) >= (0.2 if face.ignore else MATCH_OVERLAP):
-            free.remove(best)
-        else:
-            best = None
-        if not face.ignore and face.box[2:].max() >= SMALLEST:
-            rows.append(Match(face, best, None if best is None else point_error(best.points, face.points)))
-    return rows, len(free)
-
-
 def measure(frames: Sequence[Frame], found: Sequence[list[Found]], threshold: int) -> dict[str, float]:
     """Figures of the detections that reach the threshold."""
-    rows: list[Match] = []
+    sizes, hits, errors = [], [], []
     empty = false_empty = false_faces = 0
     for frame, every in zip(frames, found, strict=True):
-        mine, free = matches(frame, every, threshold)
-        rows += mine
-        if frame.faces:
-            false_faces += free
-        else:
+        kept = [f for f in every if f.score >= threshold]
+        if not frame.faces:
             empty += 1
-            false_empty += free
-    sizes = [float(m.face.box[2:].max()) for m in rows]
-    hits = [m.found is not None for m in rows]
-    errors = [m.error for m in rows if m.error is not None]
+            false_empty += len(kept)
+            continue
+        free = list(kept)
+        for face in sorted(frame.faces, key=lambda f: f.ignore):
+            best = max(free, key=lambda f: overlap(f.box, face.box), default=None)
+            hit = best is not None and overlap(best.box, face.box) >= (0.2 if face.ignore else MATCH_OVERLAP)
+            if hit:
+                free.remove(best)
+            if face.ignore or face.box[2:].max() < SMALLEST:
+                continue
+            sizes.append(float(face.box[2:].max()))
+            hits.append(hit)
+            if hit:
+                errors.append(point_error(best.points, face.points))
+        false_faces += len(free)
     return {
         "recall": _mean(hits),
         "recall_32_64": _mean([h for h, s in zip(hits, sizes, strict=True) if s < 64]),
@@ -97,7 +71,7 @@ def measure(frames: Sequence[Frame], found: Sequence[list[Found]], threshold: in
         "recall_over_200": _mean([h for h, s in zip(hits, sizes, strict=True) if s > 200]),
         "false_per_100_empty": round(100 * false_empty / max(1, empty), 2),
         "false_per_100_with_faces": round(100 * false_faces / max(1, len(frames) - empty), 2),
-        "landmark_nme": round(100 * float(np.mean(errors)) if errors else 0.0, 2),
+        "landmark_nme": round(100 * _mean(errors), 2),
         "landmark_nme_median": round(100 * float(np.median(errors)) if errors else 0.0, 2),
         "faces": len(hits),
         "empty_frames": empty,

@@ -37,7 +37,7 @@ def test_the_story_comes_out_and_is_told_on_one_self_contained_page(tmp_path):
     assert last["ok"] and [step["name"] for step in last["steps"]] == STEPS
     assert all(step["ok"] and step["milliseconds"] > 0 for step in last["steps"])
     assert 200_000 < last["peak_heap_bytes"] < 4_000_000
-    assert set(last["models"]) == {"detector", "closeup", "embedder"}
+    assert set(last["models"]) == {"detector", "embedder"}
     page = (tmp_path / last["page"]).read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") >= 15
     assert not re.search(r'(?:src|href)="(?!data:)', page), "the page must not reach outside itself"

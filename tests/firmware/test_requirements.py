@@ -36,9 +36,9 @@ class Beating:
 
 def test_req_19_every_buffer_that_saw_a_face_is_zeroed_after_the_attempt():
     arena = aligned_buffer(128 * 1024)
-    networks = [Model(PACKS % (name, name), arena=arena) for name in ("detector", "closeup", "embedder")]
+    detector, embedder = [Model(PACKS % (name, name), arena=arena) for name in ("detector", "embedder")]
     capture = Capture(Sensor())
-    pipeline = FacePipeline(*networks, capture.frame)
+    pipeline = FacePipeline(detector, embedder, capture.frame)
     way = FaceWay(Beating(), capture, pipeline)
     seen = []
     find = pipeline.find_steps

@@ -157,8 +157,8 @@ from firmware.vision import quality
 from firmware.vision.pipeline import FacePipeline
 frame = bytearray(320 * 240)
 models = sys.argv[1]
-packs = [Model("%s/%s/%s.pack" % (models, name, name)) for name in ("detector", "closeup", "embedder")]
-pipeline = FacePipeline(*packs, frame)
+packs = [Model("%s/%s/%s.pack" % (models, name, name)) for name in ("detector", "embedder")]
+pipeline = FacePipeline(packs[0], packs[1], frame)
 with open(sys.argv[2], "rb") as file:
     while file.readinto(frame):
         pipeline.find()

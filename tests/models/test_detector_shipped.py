@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from host_tools.vision.pipeline import shipped_finder
 from models.detector.data import halve
-from models.detector.metrics import as_found, detect, overlap, point_error
+from models.detector.metrics import detect, overlap, point_error
 from models.runtime import Int8Model
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "detector"
@@ -51,11 +50,6 @@ def network():
     return Int8Model(FOLDER / "detector.tflite").run
 
 
-@pytest.fixture(scope="module")
-def finder():
-    return shipped_finder()
-
-
 @pytest.mark.parametrize("face_height", FACE_HEIGHTS)
 @pytest.mark.parametrize("portrait", [grace_hopper, eileen_collins])
 def test_finds_the_portrait(network, portrait, face_height):
@@ -64,16 +58,6 @@ def test_finds_the_portrait(network, portrait, face_height):
     assert len(found) == 1
     assert overlap(found[0].box, box) > 0.5
     assert point_error(found[0].points, points) < (0.25 if face_height < 64 else 0.12)  # of the eye distance
-
-
-@pytest.mark.parametrize("face_height", FACE_HEIGHTS)
-@pytest.mark.parametrize("portrait", [grace_hopper, eileen_collins])
-def test_the_closer_look_confirms_and_places_the_portrait(finder, portrait, face_height):
-    frame, box, points = placed(portrait(), face_height)
-    found = as_found(finder.find(frame))
-    assert len(found) == 1
-    assert overlap(found[0].box, box) > 0.5
-    assert point_error(found[0].points, points) < (0.2 if face_height < 64 else 0.12)
 
 
 def test_finds_nobody_in_plain_frames(network):
