@@ -39,8 +39,7 @@ def micropython() -> str:
 def bench(pack: Path, tflite: Path, runs: int) -> dict:
     """Milliseconds are the fastest of `runs`."""
     tables = Pack(pack.read_bytes())
-    image = tables.tensors[tables.input]
-    pixels = np.random.default_rng(0).integers(0, 256, (image.height, image.width), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, tables.input_shape, dtype=np.uint8)
     panel = _run_panel(pack, pixels, runs)
     macs = [_macs(tables, op) for op in tables.ops]
     return {

@@ -31,8 +31,7 @@ def network(pack: Path) -> dict:
 
     content = pack.read_bytes()
     tables = Pack(content)
-    image = tables.tensors[tables.input]
-    pixels = np.random.default_rng(0).integers(0, 256, image.pixels(), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, tables.input_shape, dtype=np.uint8)
     simulated = Network(content)
     first = simulated.load(pixels.tobytes())
     rows = [_row(op.kind, _macs(tables, op), step) for op, step in zip(tables.ops, simulated.steps(), strict=True)]

@@ -3,7 +3,8 @@
 Maps are height x width x channel, batch 1, int8. Activations' scales are powers of two. So is a weight scale
 that is one number: s_in * s_w / s_out = 2**-shift then, and requantisation is a shift. A weight scale may also
 be an array, one for each output channel: any multiplier below a half, applied as TFLite does. A zero point is
--128 (after ReLU, and the image: real = pixel / 256) or 0 (linear outputs). Padding is TensorFlow's SAME. Weight shapes:
+-128 (after ReLU, and the image: real = pixel / 256; grey, or in 4x4 patches as firmware/nn/pack.py has them) or 0
+(linear outputs). Padding is TensorFlow's SAME. Weight shapes:
 conv3x3 [3, 3, 1, Cout], conv1x1 [Cin, Cout], dw3x3 [3, 3, C], fc [Nin, Nout] (Nin counts height, width,
 channel).
 """
@@ -14,6 +15,8 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from firmware.nn.pack import PATCH
 
 KINDS = ("conv3x3", "conv1x1", "dw3x3", "fc", "add", "avgpool")
 WEIGHTED = ("conv3x3", "conv1x1", "dw3x3", "fc")
@@ -59,6 +62,13 @@ class Graph:
     tensors: dict[str, Tensor]
     ops: list[Op]
     meta: dict = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the picture that is the input, or whose 4x4 patches are."""
+        height, width, channels = self.tensors[self.input].shape
+        side = 1 if channels == 1 else PATCH
+        return side * height, side * width
 
     def shift(self, op: Op) -> int:
         """s_in * s_w / s_out = 2**-shift; not for an operator with scales of its own for each channel."""
@@ -130,8 +140,8 @@ class Graph:
         """Raises GraphError for anything the runtime would have to round, guess or special-case."""
         image = self.tensors[self.input]
         _require(
-            image.shape[2] == 1 and image.scale == 2.0**-8 and image.zero_point == -128,
-            f"{image.name}: the input must be a grey image of scale 2**-8 and zero point -128",
+            image.shape[2] in (1, PATCH * PATCH) and image.scale == 2.0**-8 and image.zero_point == -128,
+            f"{image.name}: the input must be a grey image, or one in 4x4 patches, of scale 2**-8 and zero point -128",
         )
         known = {self.input}
         for op in self.ops:

@@ -106,7 +106,7 @@ def _meta(graph: Graph) -> dict:
 
 def golden(graph: Graph) -> list[str]:
     """SHA-256 of each output for the picture of firmware/nn/golden.py: what every panel's kernels must give."""
-    height, width, _ = graph.tensors[graph.input].shape
+    height, width = graph.image_shape
     picture = np.frombuffer(noise(height * width), np.uint8).reshape(1, height, width)
     return [hashlib.sha256(output.tobytes()).hexdigest() for output in run(graph, picture)]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from host_tools.vision.image import patches
 from models.graph import fixed_point
 
 try:
@@ -46,11 +47,13 @@ class Int8Model:
         self._dense = {int(op["outputs"][0]): op["inputs"] for op in ops if op["op_name"] == "FULLY_CONNECTED"}
 
     def run(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Outputs in the graph's order. `pixels`: uint8 (an image, encoded here) or int8 (as the network
-        reads it), height x width.
+        """Outputs in the graph's order. `pixels`: a picture of the graph's `image_shape`, uint8 (encoded here) or
+        int8 (pixel - 128).
         """
         if pixels.dtype == np.uint8:
             pixels = encode(pixels)
+        if self.input_shape[-1] > 1:
+            pixels = patches(pixels)
         self._interpreter.set_tensor(self._input["index"], pixels.reshape(self.input_shape))
         self._interpreter.invoke()
         return [self._result(detail["index"]) for detail in self._outputs]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from host_tools.vision.image import patches
 from models.graph import Graph, GraphError, Op, Tensor, same_padding
 from models.runtime import Int8Model, requantise, rescale
 
@@ -19,13 +20,15 @@ _EXACT_FLOAT32 = 2**24
 
 
 def run(graph: Graph, images: np.ndarray, batch: int = 32) -> list[np.ndarray]:
-    """int8 outputs [n, h, w, c], in the graph's order, for uint8 images [n, h, w]."""
+    """int8 outputs [n, h, w, c], in the graph's order, for uint8 images [n, h, w] of the graph's `image_shape`."""
     parts = [_run_batch(graph, images[start : start + batch]) for start in range(0, len(images), batch)]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _run_batch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
-    values = {graph.input: images[..., None].astype(np.float32)}  # always quantised value minus zero point
+    is_grey = graph.tensors[graph.input].shape[2] == 1
+    image = images[..., None] if is_grey else np.stack([patches(picture) for picture in images])
+    values = {graph.input: image.astype(np.float32)}  # always quantised value minus zero point
     last_use = {name: place for place, op in enumerate(graph.ops) for name in op.inputs}
     for place, op in enumerate(graph.ops):
         inputs = [values[name] for name in op.inputs]

@@ -12,7 +12,7 @@
     fill(arena, border)
         a tensor's border, after its operator has run
     load(arena, pixels, record)
-        8-bit grey into the input tensor
+        8-bit grey into the input tensor; with 16 channels in 4x4 patches (firmware/nn/pack.py)
     store(arena, out, record)
         a tensor as int8, without its border
     clear(buffer, n)

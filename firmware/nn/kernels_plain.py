@@ -101,11 +101,18 @@ def avgpool(arena, pack, _, record):
 
 
 def load(arena, pixels, record):
-    columns = record[_IN_COLS]
-    for row in range(record[_IN_ROWS]):
-        at = record[_IN] + row * record[_IN_PITCH]
-        for column in range(columns):
-            arena[at + column] = pixels[row * columns + column]
+    """A row at a time, or four pixels of one where the input has 4x4 of them for channels."""
+    columns, side = record[_IN_COLS], 1
+    run, gap, runs = columns, 0, 1
+    if record[_CIN] == 16:
+        side, run, gap, runs = 4, 4, 16, columns
+    at = 0
+    for row in range(side * record[_IN_ROWS]):
+        to = record[_IN] + row // side * record[_IN_PITCH] + row % side * side
+        for _ in range(runs):
+            arena[to : to + run] = pixels[at : at + run]
+            to += gap
+            at += run
 
 
 def store(arena, out, record):

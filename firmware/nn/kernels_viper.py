@@ -424,9 +424,23 @@ def avgpool(x: ptr8, o: ptr8, s: int, rec: ptr32):
 
 @micropython.viper
 def load(arena: ptr8, pixels: ptr8, rec: ptr32):
-    """Copies an image into the input tensor: q = pixel - 128, so u = pixel."""
+    """Copies an image into the input tensor: q = pixel - 128, so u = pixel. 16 channels are 4x4 pixels."""
     length = rec[_IN_COLS]
     row = 0
+    if rec[_CIN] == 16:
+        while row < 4 * rec[_IN_ROWS]:
+            out = ptr8(int(arena) + rec[_IN] + (row >> 2) * rec[_IN_PITCH] + 4 * (row & 3))
+            i = length
+            while i:
+                out[0] = pixels[0]
+                out[1] = pixels[1]
+                out[2] = pixels[2]
+                out[3] = pixels[3]
+                out = ptr8(int(out) + 16)
+                pixels = ptr8(int(pixels) + 4)
+                i -= 1
+            row += 1
+        return
     while row < rec[_IN_ROWS]:
         out = ptr8(int(arena) + rec[_IN] + row * rec[_IN_PITCH])
         i = 0

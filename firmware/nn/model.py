@@ -46,7 +46,7 @@ class Model:
         image = pack.tensors[pack.input]
         self._input_record = _tensor_record(image)
         self._input_border = _border(image)
-        self.input_shape = (image.height, image.width)
+        self.input_shape = pack.input_shape
         self.op_count = len(pack.ops)
         self._plan = [self._compile(op, pack.tensors) for op in pack.ops]
         outputs = [pack.tensors[i] for i in pack.outputs]

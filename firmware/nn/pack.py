@@ -26,6 +26,9 @@ weights, each blob 16-byte aligned, signed int8; biases int32
     conv1x1 [Cout / 16][Cin][16]; fc the same with Cin = height * width * channels;
     conv3x3 [Cout / 16][9][16]; dw3x3 [9][C]
 
+The input is a grey picture: of one channel, or of 16 for one that is four times as wide and as high, whose channel
+4 * dy + dx at (x, y) is the pixel (4x + dx, 4y + dy).
+
 A tensor starts at a multiple of 16, its border included, and so does each of its rows unless it has one channel.
 A tensor that feeds a 3x3 operator is stored with a border of its zero point, so that kernels have no edge
 cases (TensorFlow's SAME padding). The arena plan may let an operator's output lie over an input that dies
@@ -50,6 +53,7 @@ OP = "<BBBBHHHHII"
 HEADER_BYTES = const(96)
 RECORD_BYTES = const(20)
 NONE = const(0xFFFF)
+PATCH = const(4)  # side of the patches of an input of 16 channels
 KINDS = ("conv3x3", "conv1x1", "dw3x3", "fc", "add", "avgpool")
 _DIGEST_AT = const(16)
 _DIGEST_END = const(48)
@@ -113,6 +117,7 @@ class Pack:
         self.ops = [Op(struct.unpack_from(OP, data, at_ops + i * RECORD_BYTES)) for i in range(n_ops)]
         self.outputs = struct.unpack_from("<%dH" % n_outputs, data, at_outputs)
         _require(self.input < n_tensors and n_outputs > 0 and max(self.outputs) < n_tensors)
+        _require(self.tensors[self.input].channels in (1, PATCH * PATCH))
         try:
             self.meta = json.loads(bytes(data[at_meta : at_meta + n_meta]).decode())
         except ValueError:
@@ -121,6 +126,13 @@ class Pack:
             self._check_tensor(tensor)
         for op in self.ops:
             self._check_op(data, op)
+
+    @property
+    def input_shape(self) -> tuple:
+        """Height and width of the picture."""
+        image = self.tensors[self.input]
+        side = 1 if image.channels == 1 else PATCH
+        return side * image.height, side * image.width
 
     def _check_tensor(self, t) -> None:
         start = t.offset - t.above * t.pitch - t.left * t.channels

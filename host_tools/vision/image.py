@@ -17,6 +17,13 @@ def half2x2(image: Grey) -> Grey:
     return ((total + 2) >> 2).astype(np.uint8)
 
 
+def patches(image: Grey, side: int = 4) -> Grey:
+    """[h / side, w / side, side * side]: channel side * dy + dx at (x, y) is pixel (side * x + dx, side * y + dy)."""
+    height, width = image.shape
+    parts = image.reshape(height // side, side, width // side, side).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(parts).reshape(height // side, width // side, side * side)
+
+
 def warp(image: Grey, transform: Sequence[int], side: int) -> Grey:
     """Bilinear similarity warp to side x side; transform (a, b, tx, ty) in Q16 as the panel's `warp`
     defines it.

@@ -10,9 +10,9 @@ from models.graph import Graph, Op, Tensor, exponent, same_size
 
 
 class GraphMaker:
-    def __init__(self, seed: int, height: int, width: int):
+    def __init__(self, seed: int, height: int, width: int, channels: int = 1):
         self.rng = np.random.default_rng(seed)
-        self.tensors = {"input": Tensor("input", (height, width, 1), 2.0**-8, -128)}
+        self.tensors = {"input": Tensor("input", (height, width, channels), 2.0**-8, -128)}
         self.ops: list[Op] = []
 
     def layer(
@@ -114,6 +114,14 @@ def narrow(seed: int) -> Graph:
     return make.finish(score, boxes, make.avgpool(x), flat)
 
 
+def patched(seed: int) -> Graph:
+    """The picture in 4x4 patches, read without a border or with one."""
+    make = GraphMaker(40 + seed, *[(5, 8), (4, 7)][seed % 2], channels=16)
+    x = make.layer("conv1x1", "input", 32, shift=9) if seed % 2 else make.layer("dw3x3", "input", shift=6)
+    x = make.layer("conv1x1", make.layer("dw3x3", x, stride=2, shift=7), 32, shift=8)
+    return make.finish(make.layer("conv1x1", x, 16, linear=True, shift=8))
+
+
 def scaled(seed: int) -> Graph:
     """A multiplier for each channel in every operator that has weights, both strides, ReLU and linear, narrow and wide
     shifts, biases beyond 20 bits.
@@ -185,7 +193,7 @@ def saturating() -> Graph:
 
 def images(graph: Graph, count: int = 3) -> np.ndarray:
     """uint8 [count, h, w]: noise, then black, white and a chequerboard."""
-    height, width, _ = graph.tensors[graph.input].shape
+    height, width = graph.image_shape
     noise = np.random.default_rng(9).integers(0, 256, (max(count - 3, 1), height, width))
     board = (np.indices((height, width)).sum(0) % 2) * 255
     return np.stack([*noise, board, np.zeros((height, width)), np.full((height, width), 255)])[:count].astype(np.uint8)

@@ -14,6 +14,7 @@ GRAPHS = {f"mixed{seed}": nn_graphs.mixed(seed) for seed in range(6)}
 GRAPHS |= {"ties": nn_graphs.ties(), "saturating": nn_graphs.saturating()}
 GRAPHS |= {f"narrow{seed}": nn_graphs.narrow(seed) for seed in range(2)}
 GRAPHS |= {f"scaled{seed}": nn_graphs.scaled(seed) for seed in range(2)}
+GRAPHS |= {f"patched{seed}": nn_graphs.patched(seed) for seed in range(2)}
 GRAPHS |= {"scaled_ties": nn_graphs.scaled_ties(), "scaled_extremes": nn_graphs.scaled_extremes()}
 
 

@@ -18,6 +18,7 @@ GRAPHS = {
     "narrow": lambda: nn_graphs.narrow(0),
     "scaled": lambda: nn_graphs.scaled(0),
     "scaled_ties": nn_graphs.scaled_ties,
+    "patched": lambda: nn_graphs.patched(0),
 }
 IMAGES = 4
 

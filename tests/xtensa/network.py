@@ -71,7 +71,8 @@ class Network:
         ]
         self._input, self._input_border = self._table(tables["input"]), self._table(tables["input_border"])
         rows, columns = tables["input"][15:17]
-        self._pixels = memory.place("pixels", rows * columns)
+        channels = tables["input"][6]  # in 4x4 patches, a pixel each
+        self._pixels = memory.place("pixels", rows * columns * channels)
         self._outputs = [
             (length, memory.place(f"output {i}", length, writable=True), record, self._table(record))
             for i, (length, record) in enumerate(tables["outputs"])

@@ -19,6 +19,7 @@ from nn_panel import interpreters, run_panel
 GOLDEN = ROOT / "tests" / "golden" / "nn"
 GRAPHS = {f"mixed{seed}": nn_graphs.mixed(seed) for seed in range(6)}
 GRAPHS |= {"ties": nn_graphs.ties(), "saturating": nn_graphs.saturating()}
+GRAPHS |= {f"patched{seed}": nn_graphs.patched(seed) for seed in range(2)}
 GRAPHS |= {"narrow1": nn_graphs.narrow(1)}
 GRAPHS |= {"scaled1": nn_graphs.scaled(1), "scaled_extremes": nn_graphs.scaled_extremes()}
 _MARK = 0x40000000
@@ -44,13 +45,11 @@ def compare(pack: bytes, pixels: np.ndarray, expected: bytes) -> list[Step]:
     return steps
 
 
-@pytest.mark.parametrize("name", ["mixed", "ties", "narrow", "scaled", "scaled_ties"])
+@pytest.mark.parametrize("name", ["mixed", "ties", "narrow", "scaled", "scaled_ties", "patched"])
 def test_golden_vectors(name: str) -> None:
     """Recorded from TFLite's reference kernels."""
     pack, pixels, expected = ((GOLDEN / f"{name}.{kind}").read_bytes() for kind in ("pack", "images", "results"))
-    tables = Pack(pack)
-    image = tables.tensors[tables.input]
-    steps = compare(pack, np.frombuffer(pixels, np.uint8).reshape(-1, image.height, image.width), expected)
+    steps = compare(pack, np.frombuffer(pixels, np.uint8).reshape(-1, *Pack(pack).input_shape), expected)
     assert name != "scaled" or {"scaled1x1", "scaled3x3"} <= {step.kind for step in steps}
 
 
@@ -70,10 +69,9 @@ def test_shipped_networks(name: str, limit: int, tmp_path: Path) -> None:
     """All layers, on noise (the smaller network) and on a face's kind of picture: smooth, bright in the middle; well
     within the budgets of 3 million instructions, and 12 million with the alignment."""
     pack = (ROOT / "models" / name / f"{name}.pack").read_bytes()
-    tables = Pack(pack)
-    image = tables.tensors[tables.input]
-    noise = np.random.default_rng(3).integers(0, 256, (image.height, image.width))
-    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
+    height, width = Pack(pack).input_shape
+    noise = np.random.default_rng(3).integers(0, 256, (height, width))
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     smooth = 230 * np.exp(-2 * (x * x + y * y)) + 12 * np.sin(9 * x) * np.cos(7 * y) + 12
     pictures = [noise, np.clip(smooth, 0, 255)] if name == "detector" else [np.clip(smooth, 0, 255)]
     pixels = np.stack(pictures).astype(np.uint8)

@@ -7,6 +7,7 @@ import pytest
 
 from firmware.biometrics.match import Gallery
 from host_tools.vision.image import half2x2 as half_reference
+from host_tools.vision.image import patches
 from host_tools.vision.image import warp as warp_reference
 from host_tools.xtensa_asm.mpy import read_mpy
 from tests.xtensa.network import CALL_OVERHEAD, MACHINE
@@ -48,6 +49,19 @@ def test_load_flips_pixels_into_rows(skew: int, start: int, columns: int, pitch:
     for row in range(5):
         got = np.frombuffer(bench.memory.read(arena + start + row * pitch, columns), np.int8)
         assert np.array_equal(got, pixels[row].astype(int) - 128)
+
+
+@pytest.mark.parametrize("skew", [0, 4, 7])
+@pytest.mark.parametrize(("columns", "pitch"), [(8, 128), (8, 160), (5, 80)])
+def test_load_cuts_a_picture_into_patches(skew: int, columns: int, pitch: int) -> None:
+    bench = Bench()
+    picture = np.random.default_rng(0).integers(0, 256, (12, 4 * columns)).astype(np.uint8)
+    arena = bench.put("arena", 16 + 3 * pitch, writable=True)
+    table = record(start=16, pitch=pitch, cin=16, in_rows=3, in_cols=columns)
+    bench.run("load", arena, bench.put("pixels", picture, skew=skew), bench.put("record", table))
+    for row, expected in enumerate(patches(picture)):
+        got = np.frombuffer(bench.memory.read(arena + 16 + row * pitch, 16 * columns), np.int8)
+        assert np.array_equal(got, expected.ravel().astype(int) - 128)
 
 
 @pytest.mark.parametrize("skew", [0, 3])
