@@ -27,6 +27,7 @@ NEEDED = (
     "detect/labels.csv",
     "teachers/mobilefacenet_foamliu_dyn.onnx",
     "teachers/edgeface_xs_dyn.onnx",
+    "teachers/yunet_n_640_640.onnx",
 )
 
 

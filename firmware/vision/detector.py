@@ -2,13 +2,13 @@
 
 A head is a grid of cells, 16 int8 channels each, all at scale 1/16: score logit; centre x, y; size w, h;
 five points x, y; one spare. Offsets count from the cell's centre in half strides, sizes are
-4 * log2(size / reference). The network sees 160x120, the frame is 320x240: factor two, and the centre
-of input pixel 0 lies at frame coordinate 1/2.
+4 * log2(size / reference). Cells, strides and references count in a grid of 160x120, the frame is 320x240: factor
+two, and the grid's point 0 lies at frame coordinate 1/2.
 """
 
 from firmware.base.compat import const
 
-# columns, rows, stride, reference size (both in input pixels): small faces, then large ones
+# columns, rows, stride, reference size (both on the grid): small faces, then large ones
 HEADS = ((20, 15, 8, 20), (10, 8, 16, 60))
 CHANNELS = const(16)
 POINTS = const(5)

@@ -49,8 +49,7 @@ class FacePipeline:
         self.faces = []
         self.times = {}
         start = ticks_ms()
-        half2x2(self.frame, self._half, WIDTH, HEIGHT)
-        self._detector.load(self._half)
+        self._detector.load(self.frame)
         yield
         yield from self._detector.steps()
         self.faces = self._decoder.decode(self._detector.outputs)
@@ -89,6 +88,7 @@ class FacePipeline:
         except PoorQuality:
             return quality.LOOK_STRAIGHT
         if is_large(transform):
+            half2x2(self.frame, self._half, WIDTH, HEIGHT)
             warp(self._half, WIDTH // 2, HEIGHT // 2, self._face, SIDE, halved(transform))
         else:
             warp(self.frame, WIDTH, HEIGHT, self._face, SIDE, transform)

@@ -79,7 +79,7 @@ class FacePipeline:
 
     def find(self, frame: Grey) -> list[Face]:
         """Faces in a 320x240 frame, best first."""
-        heads = self._detector.run(half2x2(frame))
+        heads = self._detector.run(frame)
         return self._decoder.decode([memoryview(np.ascontiguousarray(head).tobytes()).cast("b") for head in heads])
 
     def align(self, frame: Grey, points: Points) -> Grey:

@@ -89,10 +89,3 @@ def fit(frame: Frame, fill: int = 114) -> Frame:
         box = np.concatenate([face.box[:2] * scale + shift, face.box[2:] * scale])
         faces.append(Face(box, face.points * scale + shift, face.ignore))
     return Frame(frame.file, frame.source, canvas, faces)
-
-
-def halve(pixels: np.ndarray) -> np.ndarray:
-    """320x240 to 160x120 as the panel does it: the mean of 2x2 pixels, rounded half up."""
-    wide = pixels.astype(np.uint16)
-    total = wide[0::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 0::2] + wide[1::2, 1::2]
-    return ((total + 2) >> 2).astype(np.uint8)

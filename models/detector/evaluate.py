@@ -4,6 +4,9 @@ Runs detector.tflite under TFLite's reference kernels (equal to the panel's bit 
 decoder, on the held-back part, every picture fitted into a 320x240 frame, at the threshold that ships. Keys that end
 in _checked are of the frames whose labels were corrected by eye (models/detector/checked.py), keys that end in
 _unchecked of the same frames with the teacher's labels.
+
+With --teacher 640x480 the network that made the labels is measured instead, on the same grey frames brought to that
+size, at the threshold that leaves one false box per 100 of the empty frames: what its own labels let anybody reach.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ import sys
 from pathlib import Path
 
 from models.detector.checked import relabelled
-from models.detector.data import Frame, fit, halve, read_frames
-from models.detector.metrics import MATCH_OVERLAP, SMALLEST, Found, Network, detect, measure
+from models.detector.data import Frame, fit, read_frames
+from models.detector.metrics import MATCH_OVERLAP, SMALLEST, Found, Network, choose_threshold, detect, measure
 from models.runtime import Int8Model
 
 HERE = Path(__file__).resolve().parent
@@ -25,7 +28,28 @@ def evaluate(network: Network, faces_dir: str | Path, threshold: int) -> dict:
     """The held-back part's figures, over all and by source, and against the labels checked by eye."""
     read = read_frames(faces_dir, ("held",))
     frames = [fit(f) for f in read]
-    found = [detect(network, halve(f.pixels), threshold) for f in frames]
+    found = [detect(network, f.pixels, threshold) for f in frames]
+    return _figures(read, frames, found, threshold) | {"resolver": "BUILTIN_REF"}
+
+
+def evaluate_teacher(faces_dir: str | Path, width: int, height: int) -> dict:
+    """The same of YuNet; needs OpenCV. Its threshold is in thousandths."""
+    import cv2
+
+    from models.detector.relabel import teacher
+
+    look = teacher(faces_dir)
+    read = read_frames(faces_dir, ("held",))
+    frames = [fit(f) for f in read]
+    found = []
+    for frame in frames:
+        seen = look(cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR), width, height, 0.02)
+        found.append([Found(round(1000 * score), box, points) for score, box, points in seen])
+    empty = [boxes for frame, boxes in zip(frames, found, strict=True) if not frame.faces]
+    return _figures(read, frames, found, choose_threshold(empty, 1.0))
+
+
+def _figures(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
     figures: dict = dict(measure(frames, found, threshold))
     figures["recall_by_source"] = {}
     for source in sorted({f.source for f in frames if f.faces}):
@@ -33,8 +57,7 @@ def evaluate(network: Network, faces_dir: str | Path, threshold: int) -> dict:
         part = measure([f for f, _ in mine], [d for _, d in mine], threshold)
         figures["recall_by_source"][source] = [part["recall"], part["faces"]]
     figures |= _checked(read, frames, found, threshold)
-    terms = {"threshold": threshold, "overlap": MATCH_OVERLAP, "smallest_px": SMALLEST}
-    return figures | terms | {"resolver": "BUILTIN_REF"}
+    return figures | {"threshold": threshold, "overlap": MATCH_OVERLAP, "smallest_px": SMALLEST}
 
 
 def _checked(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
@@ -53,15 +76,20 @@ def main() -> int:
     parser.add_argument("--faces", required=True, help="folder with detect/ in it")
     parser.add_argument("--model", type=Path, default=HERE / "detector.tflite")
     parser.add_argument("--threshold", type=int, help="another int8 score than the shipped one")
+    parser.add_argument("--teacher", metavar="WIDTHxHEIGHT", help="measure the labels' own network at this size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not (Path(options.faces) / "detect" / "labels.csv").exists():
         print(f"no detect/labels.csv under {options.faces}", file=sys.stderr)
         return 2
-    threshold = options.threshold
-    if threshold is None:
-        threshold = json.loads((HERE / "manifest.json").read_text())["threshold"]
-    figures = evaluate(Int8Model(options.model).run, options.faces, threshold)
+    if options.teacher:
+        width, height = map(int, options.teacher.split("x"))
+        figures = evaluate_teacher(options.faces, width, height)
+    else:
+        threshold = options.threshold
+        if threshold is None:
+            threshold = json.loads((HERE / "manifest.json").read_text())["threshold"]
+        figures = evaluate(Int8Model(options.model).run, options.faces, threshold)
     if options.json:
         print(json.dumps(figures))
     else:

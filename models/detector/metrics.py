@@ -15,7 +15,7 @@ SMALLEST = 32  # longer side of a face that counts, in pixels of the 320x240 fra
 LOWEST_SCORE = -64  # a logit of -4: below every threshold that ships
 
 Heads = Sequence[np.ndarray]  # two int8 arrays, flat
-Network = Callable[[np.ndarray], Heads]  # from a uint8 (120, 160) picture
+Network = Callable[[np.ndarray], Heads]  # from a uint8 (240, 320) frame
 
 
 @dataclass(eq=False)  # arrays compare to arrays
@@ -25,12 +25,12 @@ class Found:
     points: np.ndarray
 
 
-def detect(network: Network, picture: np.ndarray, threshold: int = LOWEST_SCORE) -> list[Found]:
-    """Faces in a 160x120 picture, in 320x240 coordinates, as the panel's own decoder reports them.
+def detect(network: Network, frame: np.ndarray, threshold: int = LOWEST_SCORE) -> list[Found]:
+    """Faces in a 320x240 frame, as the panel's own decoder reports them.
 
     Scores do not depend on the threshold, but places do a little: cells near it vote.
     """
-    heads = [memoryview(h.astype(np.int8).tobytes()).cast("b") for h in network(picture)]
+    heads = [memoryview(h.astype(np.int8).tobytes()).cast("b") for h in network(frame)]
     faces = FaceDecoder(threshold).decode(heads)
     return [Found(f[0], np.array(f[1:5], np.float32), np.array(f[5], np.float32) / 16) for f in faces]
 

@@ -1,13 +1,19 @@
-"""The detector's network: 160x120 grey to two heads, stride 8 (20x15 cells) and stride 16 (10x8 cells)."""
+"""The detector's network: a 320x240 grey frame to two heads, 20x15 cells of 16 pixels and 10x8 cells of 32.
+
+It reads the frame in 4x4 patches: channel 4 * dy + dx of the 80x60 input is pixel (4x + dx, 4y + dy).
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from firmware.vision.detector import CHANNELS
+from models.detector.data import FRAME_H, FRAME_W
 from models.layers import Chain, Conv, GraphBuilder, Residual, image_quant
 
+PATCH = 4
 HEAD_EXPONENT = 4  # head outputs in sixteenths
 _PRIOR_LOGIT = -4.0
 
@@ -33,21 +39,21 @@ def _head(cin: int) -> Conv:
 
 
 class Detector(nn.Module):
-    """forward: (n, 1, 120, 160) in 0..1 to (n, 380, 16), the cells of both heads row by row."""
+    """forward: (n, 1, 240, 320) in 0..1 to (n, 380, 16), the cells of both heads row by row."""
 
     def __init__(self) -> None:
         super().__init__()
-        stem = [Conv("conv3x3", 1, 16, 2), *_step(16, 32, 2), *_step(32, 32), *_step(32, 64, 2)]
+        stem = [Conv("conv1x1", PATCH * PATCH, 16), *_step(16, 32, 2), *_step(32, 32), *_step(32, 64, 2)]
         self.body8 = Chain(*stem, _block(64), _block(64))
         self.head8 = Chain(*_step(64, 32), _head(32))
-        self.body16 = Chain(*_step(64, 96, 2), _block(96), _block(96))
-        self.head16 = _head(96)
+        self.body16 = Chain(*_step(64, 80, 2), _block(80), _block(80))
+        self.head16 = _head(80)
         fine = self.body8.link(image_quant())
         self.head8.link(fine)
         self.head16.link(self.body16.link(fine))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        fine = self.body8(x)
+        fine = self.body8(F.pixel_unshuffle(x, PATCH).contiguous(memory_format=torch.channels_last))
         maps = self.head8(fine), self.head16(self.body16(fine))
         return torch.cat([m.permute(0, 2, 3, 1).flatten(1, 2) for m in maps], dim=1)
 
@@ -57,7 +63,7 @@ class Detector(nn.Module):
             head.out.exponent.fill_(HEAD_EXPONENT)
 
     def to_graph(self, meta: dict):
-        builder = GraphBuilder("detector", 120, 160)
+        builder = GraphBuilder("detector", FRAME_H // PATCH, FRAME_W // PATCH, PATCH * PATCH)
         fine = self.body8.emit(builder, builder.input)
         small = self.head8.emit(builder, fine)
         large = self.head16.emit(builder, self.body16.emit(builder, fine))

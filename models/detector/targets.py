@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from firmware.vision.detector import HEADS
 from models.detector.data import Face
 
-# faces (longer side, input pixels) that a head must find, and those that it may
+# faces (longer side, in units of the grid) that a head must find, and those that it may
 _MUST = ((0.0, 38.0), (30.0, 1e9))
 _MAY = ((0.0, 50.0), (21.0, 1e9))
 _CORE, _SHELL = 0.2, 0.36  # positive and undecided zone about a face's centre, of its size
@@ -17,7 +17,7 @@ NEGATIVE, UNDECIDED, POSITIVE = 0, -1, 1
 
 
 def _cells() -> np.ndarray:
-    """(380, 4): centre x, y in input pixels, stride, reference size."""
+    """(380, 4): centre x, y, stride, reference size, in units of the decoder's 160x120 grid."""
     rows = []
     for columns, lines, stride, reference in HEADS:
         y, x = np.mgrid[:lines, :columns]
@@ -28,6 +28,9 @@ def _cells() -> np.ndarray:
 
 CELLS = _cells()
 _SPLIT = HEADS[0][0] * HEADS[0][1]
+_MIRRORED_CELLS = np.lexsort((-CELLS[:, 0], CELLS[:, 1], CELLS[:, 2]))
+_MIRRORED_VALUES = [0, 1, 2, 3, 6, 7, 4, 5, 8, 9, 12, 13, 10, 11, 14]  # right and left change places
+_ACROSS = [0, 4, 6, 8, 10, 12]
 
 
 def assign(faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +38,7 @@ def assign(faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
     kind = np.zeros(len(CELLS), np.int8)
     target = np.zeros((len(CELLS), 15), np.float32)
     owner = np.full(len(CELLS), np.inf, np.float32)  # distance to the face that holds the cell
-    for face in faces:
+    for face in map(_on_grid, faces):
         centre, size = face.box[:2] + face.box[2:] / 2, face.box[2:]
         offset = np.abs(CELLS[:, :2] - centre)
         if face.ignore:
@@ -51,6 +54,19 @@ def assign(faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
         kind[mine], owner[mine] = POSITIVE, distance[mine]
         target[mine] = _regression(CELLS[mine], face)
     return kind, target
+
+
+def mirrored(kind: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `assign` says of the mirrored scene."""
+    turned = target[_MIRRORED_CELLS][:, _MIRRORED_VALUES]
+    turned[:, _ACROSS] = -turned[:, _ACROSS] - 1 / CELLS[:, 2:3]  # cells' centres lie half a pixel to the right
+    return kind[_MIRRORED_CELLS], turned
+
+
+def _on_grid(face: Face) -> Face:
+    """Frame pixels to the decoder's grid: its point 0 is the middle of the first 2x2 pixels."""
+    box = np.concatenate([(face.box[:2] - 0.5) / 2, face.box[2:] / 2])
+    return Face(box, (face.points - 0.5) / 2, face.ignore)
 
 
 def _in_range(ranges, size) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Trains the detector: `python -m models.detector.train --faces DIR`, then exports, evaluates and packs.
 
-Three phases: float with batch normalisation; folded, still float, which is half again as fast; with power-of-two
+Scenes are drawn from the train part's frames and rooms (augment.py, relabel.py); rooms on which the net errs are shown
+again. Three phases: float with batch normalisation; folded, still float, which is half again as fast; with power-of-two
 fake quantisation. With --start the first phase is left out: the weights of an int8 .tflite of the same net are
-the folded net's, and its first layers stay as they are until the last phase, which saves a third of the time.
+the folded net's.
 The budget is wall time; a second call with the same --work folder resumes where the first one stopped.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import copy
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,27 +23,30 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from models.detector.augment import Scenes, light
-from models.detector.data import Frame, fit, halve, read_frames
+from models.detector.data import Frame, fit, read_frames
 from models.detector.metrics import choose_threshold, detect, measure
 from models.detector.net import Detector
-from models.detector.targets import Loss, assign
+from models.detector.relabel import training_frames
+from models.detector.targets import NEGATIVE, Loss, assign, mirrored
 from models.layers import calibrate, equalise, fold, set_mode, weighted
 from models.simulate import read_tflite
 
 WORK = Path(__file__).resolve().parents[2] / ".cache" / "ckpt" / "detector"
-TOP_RATES = {"float": 4e-3, "folded": 8e-4, "quant": 4e-4}
-LOSS_WEIGHTS = {"score": 1.0, "box": 1.0, "points": 2.0}
-_KEPT_LAYERS = 3  # of a net to start from, the first ones: edges at half size
+TOP_RATES = {"float": 4e-3, "folded": 1.5e-3, "quant": 4e-4}
+_SCORE_WEIGHT, _POINTS_WEIGHT = 1.5, (2.0, 3.0)  # in the loss, beside 1 for the box; points: at a phase's start and end
+_HARD_ROOMS, _HARD_SHARE = 512, 13  # empty rooms kept for their false boxes; one in so many of what is shown
+_MINE_EVERY, _MINED, _MINE_KEPT = 12, 64, 8  # steps; rooms drawn then, and how many of them are kept
 SAVE_EVERY_S, LOOK_EVERY_S = 90, 300
 _CALIBRATION_BATCHES = 12
-_POOL, _SHOWINGS = 6000, 4  # scenes kept to be shown again, and how often each is shown
+_POOL, _SHOWINGS = 6000, 5  # scenes kept to be shown again, and how often each is shown
 _ROOM_VIEWS = 20  # of each empty room, to set the threshold on
 
 
 class SceneStream(IterableDataset):
     """Endless (pixels, kind, target); the worker and the first step seed it.
 
-    Drawing a scene costs as much as learning from it, so each is shown some times, far apart.
+    Drawing a scene costs as much as learning from it, so each is shown some times, far apart, mirrored or not and in
+    slightly different light.
     """
 
     def __init__(self, scenes: Scenes, seed: int, first: int):
@@ -60,9 +65,19 @@ class SceneStream(IterableDataset):
                     pool.append(scene)
                 else:
                     pool[rng.integers(_POOL)] = scene
-                yield scene
             else:
-                yield pool[rng.integers(_POOL)]
+                scene = pool[rng.integers(_POOL)]
+            yield _shown(rng, *scene)
+
+
+def _shown(
+    rng: np.random.Generator, pixels: np.ndarray, kind: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if rng.random() < 0.5:
+        pixels = cv2.flip(pixels, 1)
+        kind, target = mirrored(kind, target)
+    curve = np.arange(256) * math.exp(rng.normal(0, 0.1)) + rng.normal(0, 5)
+    return cv2.LUT(pixels, curve.clip(0, 255).astype(np.uint8)), kind, target
 
 
 class Average:
@@ -75,7 +90,7 @@ class Average:
     @torch.no_grad()
     def follow(self, net: Detector) -> None:
         self.steps += 1
-        keep = min(0.998, self.steps / (self.steps + 20))
+        keep = min(0.999, self.steps / (self.steps + 20))
         for mine, theirs in zip(self.net.state_dict().values(), net.state_dict().values(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(theirs, 1 - keep)
@@ -87,10 +102,12 @@ class Trainer:
     def __init__(self, options: argparse.Namespace):
         self.options = options
         self.path = Path(options.work) / "last.pt"
-        self.scenes = Scenes(read_frames(options.faces, ("train",)))
+        self.scenes = Scenes(training_frames(options.faces, Path(options.work)))
         self.tune = [fit(f) for f in read_frames(options.faces, ("tune",))]
         self.rooms = empty_views([f for f in self.tune if not f.faces], options.seed)
         self.phase, self.spent, self.step, self.said = "float", 0.0, 0, 0
+        self.rng = np.random.default_rng([options.seed, 1])
+        self.hard: deque[np.ndarray] = deque(maxlen=_HARD_ROOMS)
         torch.manual_seed(options.seed)
         self._take(Detector())
         if self.path.exists():
@@ -114,9 +131,6 @@ class Trainer:
     def _take(self, net: Detector) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.average = Average(self.net)
-        if self.options.start and self.phase == "folded":
-            for layer in self.net.body8[:_KEPT_LAYERS]:
-                layer.requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=1e-4)
 
     def _advance(self) -> None:
@@ -149,9 +163,13 @@ class Trainer:
             warm = min(1.0, (self.average.steps + 1) / 200)
             for group in self.optimiser.param_groups:
                 group["lr"] = top_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+            if self.step % _MINE_EVERY == 0:
+                self._mine()
+            self._show_hard(pixels, kind)
             parts = loss_of(self.net(_input(pixels)), kind, target)
             self.optimiser.zero_grad(set_to_none=True)
-            sum(LOSS_WEIGHTS[name] * value for name, value in parts.items()).backward()
+            points_weight = _POINTS_WEIGHT[0] + (_POINTS_WEIGHT[1] - _POINTS_WEIGHT[0]) * done
+            (_SCORE_WEIGHT * parts["score"] + parts["box"] + points_weight * parts["points"]).backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
             self.optimiser.step()
             self.average.follow(self.net)
@@ -167,6 +185,20 @@ class Trainer:
                 looked = now
         self._save()
         self._look()
+
+    @torch.no_grad()
+    def _mine(self) -> None:
+        """Draws empty rooms and keeps those on which the averaged net is surest of a face."""
+        rooms = np.stack([light(self.rng, self.scenes.room(self.rng)) for _ in range(_MINED)])
+        surest = self.average.net(_input(torch.from_numpy(rooms)))[..., 0].amax(1)
+        self.hard.extend(rooms[surest.argsort(descending=True)[:_MINE_KEPT].numpy()])
+
+    def _show_hard(self, pixels: torch.Tensor, kind: torch.Tensor) -> None:
+        count = len(pixels) // _HARD_SHARE
+        for place, room in enumerate(self.rng.integers(len(self.hard), size=count)):
+            flip = self.rng.random() < 0.5
+            pixels[place] = torch.from_numpy(cv2.flip(self.hard[room], 1) if flip else self.hard[room])
+        kind[:count] = NEGATIVE
 
     def _loader(self) -> Iterator:
         stream = SceneStream(self.scenes, self.options.seed, self.step)
@@ -186,7 +218,7 @@ class Trainer:
         """The averaged net on the tune part, at the threshold that its own empty rooms ask for."""
         network = as_network(self.average.net)
         threshold = choose_threshold([detect(network, f) for f in self.rooms], self.options.false_per_100)
-        figures = measure(self.tune, [detect(network, halve(f.pixels), threshold) for f in self.tune], threshold)
+        figures = measure(self.tune, [detect(network, f.pixels, threshold) for f in self.tune], threshold)
         print(f"  tune at {threshold}: {figures}", flush=True)
 
     def _save(self) -> None:
@@ -254,7 +286,7 @@ def as_network(net: Detector):
 
 
 def empty_views(rooms: list[Frame], seed: int) -> list[np.ndarray]:
-    """160x120 views of empty rooms, cropped, turned and lit by chance: more to err on than rooms."""
+    """Views of empty rooms, cropped, turned and lit by chance: more to err on than rooms."""
     scenes, rng = Scenes(rooms), np.random.default_rng(seed)
     return [light(rng, scenes.room(rng)) for _ in range(_ROOM_VIEWS * len(rooms))]
 
@@ -267,7 +299,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--fold-at", type=float, default=0.45, help="part of the time that is over by then")
     parser.add_argument("--quantise-at", type=float, default=0.85, help="likewise")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

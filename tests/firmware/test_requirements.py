@@ -45,6 +45,7 @@ def test_req_19_every_buffer_that_saw_a_face_is_zeroed_after_the_attempt():
 
     def watched():
         yield from find()
+        pipeline._half[:] = capture.frame[: len(pipeline._half)]  # as the alignment of a large face would
         seen.append(any(capture.frame) and any(pipeline._half) and any(arena))
 
     pipeline.find_steps = watched

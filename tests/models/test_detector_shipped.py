@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.detector.data import halve
 from models.detector.metrics import detect, overlap, point_error
 from models.runtime import Int8Model
 
@@ -54,7 +53,7 @@ def network():
 @pytest.mark.parametrize("portrait", [grace_hopper, eileen_collins])
 def test_finds_the_portrait(network, portrait, face_height):
     frame, box, points = placed(portrait(), face_height)
-    found = detect(network, halve(frame), MANIFEST["threshold"])
+    found = detect(network, frame, MANIFEST["threshold"])
     assert len(found) == 1
     assert overlap(found[0].box, box) > 0.5
     assert point_error(found[0].points, points) < (0.25 if face_height < 64 else 0.12)  # of the eye distance
@@ -62,7 +61,7 @@ def test_finds_the_portrait(network, portrait, face_height):
 
 def test_finds_nobody_in_plain_frames(network):
     for level in (0, 114, 255):
-        assert detect(network, np.full((120, 160), level, np.uint8), MANIFEST["threshold"]) == []
+        assert detect(network, np.full((240, 320), level, np.uint8), MANIFEST["threshold"]) == []
 
 
 @pytest.mark.parametrize("name", ["detector.tflite", "detector.pack"])
