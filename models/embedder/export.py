@@ -2,7 +2,7 @@
 
     python -m models.embedder.export --faces ../shared/faces [--checkpoint embedder_float.pt]
 
-A float checkpoint is folded and calibrated first, not fine-tuned: quick, and worse than what `train` exports.
+A float checkpoint is whitened and calibrated first, not fine-tuned: quick, and worse than what `train` exports.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def main() -> None:
     state = torch.load(options.checkpoint, weights_only=True, map_location="cpu")
     net = train.restore(state)
     if state["phase"] == "float":
-        train.quantise(net, train.lessons(options.faces, faces), state["seed"])
+        data = train.lessons(options.faces, faces)
+        train.whiten(net, data)
+        train.quantise(net, data, state["seed"])
     print(json.dumps(export(net, faces, train.summary(state), options.out), indent=1))
 
 

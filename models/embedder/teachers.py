@@ -55,8 +55,8 @@ def edgeface(faces_dir: Path, faces: Faces) -> np.ndarray:
 class Live:
     """Both teachers on the very views that the student gets: on a GPU as torch modules, else by onnxruntime.
 
-    Called with pixels [n, 1, 96, 96] (grey / 256), which go to the teachers as the middle of grey 112x112 pictures;
-    returns unit [n, 128] of MobileFaceNet and unit [n, 512] of EdgeFace.
+    Called with pixels [n, 1, 96, 96] (grey / 256), which go to the teachers as the middle of grey 112x112 pictures, or
+    with `colour` ones; returns unit [n, 128] of MobileFaceNet and unit [n, 512] of EdgeFace.
     """
 
     def __init__(self, folder: Path, device: torch.device):
@@ -64,11 +64,14 @@ class Live:
         self.near, self.far = (_teacher(folder / name, device) for name in names)
         self.mean, self.std = (torch.from_numpy(v)[:, None, None].to(device) for v in (MEAN, STD))
 
-    @torch.no_grad()
     def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rest = STORED_SIDE - FACE_SIDE - CORNER
         grey = F.pad(pixels * (256 / 255), (CORNER, rest, CORNER, rest), mode="replicate")
-        colour = grey.expand(-1, 3, -1, -1).contiguous()
+        return self.colour(grey.expand(-1, 3, -1, -1).contiguous())
+
+    @torch.no_grad()
+    def colour(self, colour: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of whole faces, [n, 3, 112, 112] in 0..1, red first."""
         near, far = self.near((colour - self.mean) / self.std), self.far((colour - 0.5) / 0.5)
         return F.normalize(near.float()), F.normalize(far.float())
 

@@ -1,6 +1,6 @@
 """Train the embedder: start from a teacher's weights, distil two teachers, quantise, export and write the pack.
 
-    python -m models.embedder.train --faces ../shared/faces --minutes 150
+    python -m models.embedder.train --faces ../shared/faces --minutes 600
     python -m models.embedder.train --faces ../shared/faces --live --epochs 60         on a GPU
     python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER        your own pictures
 
@@ -8,20 +8,23 @@ Uses a GPU where torch finds one. Resumes from its checkpoint folder; `--epochs`
 repeatable to the step. The start is MobileFaceNet, cut down (models/embedder/inherit.py). The loss adds four parts:
 cosine to MobileFaceNet's embedding; a margin softmax over the identities, whose class vectors start at the teacher's
 identity means; and agreement of the batch's similarity matrix with MobileFaceNet's and with EdgeFace's. The teachers
-look at the clean pictures, once, in colour; or, with --live, at the very augmented view that the net gets. What is
-judged, quantised and exported is the mean of the weights over the last few hundred steps. With --data alone there is
+look at the clean pictures, once, in colour; or, with --live, at the very augmented view that the net gets. Somewhat
+less than half of each batch are mixed faces (models/embedder/mixes.py). What is judged, quantised and exported is the
+mean of the weights over the last few hundred steps. Before the quantised phase the last layer is whitened by how
+pictures of one person differ, and the float net then is the quantised one's only teacher. With --data alone there is
 no teacher: the start is chance, and the softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,27 +38,31 @@ from models.data import CACHE, Faces, inner, load_matcher
 from models.embedder import metrics, teachers
 from models.embedder.augment import view
 from models.embedder.inherit import Teacher, inherit
+from models.embedder.mixes import Mixes, mixes
 from models.embedder.net import EMBEDDING, Embedder
 
 BATCH = 128
+MIXED = 56  # of a batch's faces, where there are mixed ones
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
 WEIGHTS = {"cosine": 6.0, "softmax": 0.2, "near matrix": 8.0, "far matrix": 8.0}
 STRENGTH = 0.5  # of the augmentation
 FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
+WHITENED = "embedder_whitened.pt"  # the float net at its end, to measure beside the quantised one
+_LIKE, _SHRINK = 3, 1.0  # pictures of a person to learn spread from; share of the mean variance added to each
 
 
 @dataclass
 class Lessons:
-    """Training images with their targets."""
+    """Training images with their targets. The mixed faces come after the labelled ones, and have no label."""
 
     images: torch.Tensor  # uint8 [n, 112, 112]
-    label: torch.Tensor  # identity number
+    label: torch.Tensor  # identity numbers, of the first of the images
     centres: torch.Tensor  # where each identity's class vector starts, unit [identities, 128]
     near: torch.Tensor | None = None  # MobileFaceNet on the clean pictures, unit [n, 128]
     far: torch.Tensor | None = None  # EdgeFace on the clean pictures, unit [n, 512]
-    live: teachers.Live | None = None
+    live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # instead: of any view
 
     @property
     def device(self) -> torch.device:
@@ -68,11 +75,27 @@ class Lessons:
         images, label, centres = (t.to(device) for t in (self.images, self.label, self.centres))
         return Lessons(images, label, centres, moved(self.near), moved(self.far), self.live)
 
+    def with_mixes(self, mixed: Mixes) -> Lessons:
+        parts = ((self.images, mixed.images), (self.near, mixed.near), (self.far, mixed.far))
+        images, near, far = (torch.cat([own, torch.from_numpy(more).to(own.dtype)]) for own, more in parts)
+        return replace(self, images=images, near=near, far=far)
+
     def targets(self, pixels: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """What the two teachers say of these views, or said of their clean pictures."""
         if self.live:
             return self.live(pixels)
         return tuple(None if stored is None else stored[rows] for stored in (self.near, self.far))
+
+    def batches(self, rng: torch.Generator) -> list[torch.Tensor]:
+        """Every labelled image once, those of a batch followed by its mixed faces."""
+        labelled, extra = len(self.label), len(self.images) - len(self.label)
+        share = MIXED if extra else 0
+        batches = torch.randperm(labelled, generator=rng, device=rng.device).split(BATCH - share)
+        batches = batches[:-1] or batches  # a short last batch would disturb the normalisation's means
+        if not share:
+            return list(batches)
+        picks = torch.randint(labelled, labelled + extra, (len(batches), share), generator=rng, device=rng.device)
+        return [torch.cat(pair) for pair in zip(batches, picks, strict=True)]
 
 
 def lessons(folder: Path, faces: Faces) -> Lessons:
@@ -102,20 +125,23 @@ def own_lessons(faces: Faces, live: teachers.Live | None, seed: int, device: tor
 
 
 class Task(nn.Module):
-    """The net and the loss's own class vectors."""
+    """The net and, in the float phase, the loss's own class vectors."""
 
     def __init__(self, centres: torch.Tensor):
         super().__init__()
         self.net = Embedder()
-        self.classes = nn.Parameter(centres.clone())
+        self.classes: nn.Parameter | None = nn.Parameter(centres.clone())
 
     def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
             raw = self.net(pixels)
         z = F.normalize(raw.float())
-        logits = z @ F.normalize(self.classes).T
-        wanted = F.one_hot(data.label[rows], logits.shape[1]) * MARGIN
-        parts = {"softmax": F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, data.label[rows])}
+        label = data.label[rows[rows < len(data.label)]]
+        parts = {}
+        if self.classes is not None:
+            logits = z[: len(label)] @ F.normalize(self.classes).T
+            wanted = F.one_hot(label, logits.shape[1]) * MARGIN
+            parts["softmax"] = F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, label)
         near, far = data.targets(pixels, rows)
         off = 1 - torch.eye(len(z), device=z.device)
         for name, wanted in (("near matrix", near), ("far matrix", far)):
@@ -139,14 +165,10 @@ def averaged(task: Task) -> AveragedModel:
 def optimiser(task: Task, rate: float) -> torch.optim.Optimizer:
     decayed = [p for p in task.net.parameters() if p.ndim > 1 and p.requires_grad]
     plain = [p for p in task.net.parameters() if p.ndim <= 1 and p.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": 0.02},
-            {"params": plain, "weight_decay": 0.0},
-            {"params": [task.classes], "weight_decay": 0.0, "share": 0.1},
-        ],
-        lr=rate,
-    )
+    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+    if task.classes is not None:
+        groups.append({"params": [task.classes], "weight_decay": 0.0, "share": 0.1})
+    return torch.optim.AdamW(groups, lr=rate)
 
 
 def rate_at(progress: float) -> float:
@@ -219,8 +241,7 @@ def _epoch(
 ) -> dict[str, float]:
     """One pass over the images, cut short at the phase's end; returns the mean of each part of the loss."""
     rng = torch.Generator(data.device).manual_seed(phase.seed * 10007 + epoch)
-    batches = torch.randperm(len(data.label), generator=rng, device=rng.device).split(BATCH)
-    batches = batches[:-1] or batches  # a short last batch would disturb the normalisation's means
+    batches = data.batches(rng)
     sums: dict[str, float] = {}
     task.train()
     for step, rows in enumerate(batches):
@@ -254,14 +275,14 @@ def _epoch(
 
 @torch.no_grad()
 def embed(net: nn.Module, pixels: np.ndarray) -> np.ndarray:
-    """Unit embeddings of uint8 [n, 96, 96]."""
+    """Embeddings of uint8 [n, 96, 96], of whatever length the net gives them."""
     net.eval()
     found = []
     for start in range(0, len(pixels), BATCH):
         x = torch.from_numpy(pixels[start : start + BATCH].astype(np.float32))[:, None] / 256
         x = x.to(next(net.parameters()).device)
         found.append(net(x.contiguous(memory_format=torch.channels_last)).cpu().numpy())
-    return teachers.unit(np.concatenate(found))
+    return np.concatenate(found)
 
 
 def validation(faces: Faces) -> Callable[[Task], str]:
@@ -270,7 +291,7 @@ def validation(faces: Faces) -> Callable[[Task], str]:
     pixels, names = inner(faces.images[rows]), faces.identity[rows]
 
     def check(task: Task) -> str:
-        left, right, scores = metrics.pair_scores(embed(task.net, pixels))
+        left, right, scores = metrics.pair_scores(teachers.unit(embed(task.net, pixels)))
         same = names[left] == names[right]
         return " ".join(
             f"val TAR@{far} {metrics.accepted(scores[same], metrics.threshold_at(scores[~same], far)):.3f}"
@@ -280,11 +301,49 @@ def validation(faces: Faces) -> Callable[[Task], str]:
     return check
 
 
+@torch.no_grad()
+def whiten(net: Embedder, data: Lessons) -> None:
+    """Fold; then the last layer gives less weight to directions in which pictures of one person differ.
+
+    Their covariance within persons, shrunk towards a multiple of the identity, is whitened; the embeddings' mean goes
+    to zero, their length stays. Persons with fewer than three pictures say nothing; without 128 others all stays.
+    """
+    layers.fold(net)
+    label = data.label.cpu().numpy()
+    persons, counts = np.unique(label, return_counts=True)
+    known = np.isin(label, persons[counts >= _LIKE])
+    if (counts >= _LIKE).sum() < EMBEDDING:
+        return
+    raw = embed(net, inner(data.images[: len(label)][known].cpu().numpy()))
+    z, who = teachers.unit(raw).astype(np.float64), np.unique(label[known], return_inverse=True)[1]
+    centres = np.zeros((who.max() + 1, EMBEDDING))
+    np.add.at(centres, who, z)
+    apart = z - (centres / np.bincount(who)[:, None])[who]
+    values, axes = np.linalg.eigh(apart.T @ apart / (len(z) - len(centres)))
+    turn = axes / np.sqrt(values + _SHRINK * values.mean()) @ axes.T
+    mean = raw.mean(0)
+    turn *= np.linalg.norm(raw, axis=1).mean() / np.linalg.norm((raw - mean) @ turn, axis=1).mean()
+    last = net.layers[-1]
+    turn, mean = (torch.from_numpy(a).to(last.weight) for a in (turn, mean))
+    last.weight.copy_(turn @ last.weight)
+    last.bias.copy_(turn @ (last.bias - mean))
+
+
+def as_teacher(net: Embedder) -> Callable[[torch.Tensor], tuple[torch.Tensor, None]]:
+    """The net as it is now, in the place of `Lessons.live`."""
+    twin = copy.deepcopy(net).eval()
+
+    @torch.no_grad()
+    def say(pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return F.normalize(twin(pixels)), None
+
+    return say
+
+
 def quantise(net: Embedder, data: Lessons, seed: int) -> None:
-    """Fold, equalise and calibrate on mildly augmented training faces; the net is quantised from then on."""
+    """Equalise and calibrate a folded net on mildly augmented training faces; it is quantised from then on."""
     rng = torch.Generator(data.device).manual_seed(seed)
     rows = torch.randperm(len(data.label), generator=rng, device=rng.device)[:1024]
-    layers.fold(net)
     layers.equalise(net)
     layers.calibrate(net, [view(data.images[part], rng, STRENGTH) for part in rows.split(BATCH)])
 
@@ -341,8 +400,14 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
         print(f"inherited: {check(task)}", file=sys.stderr, flush=True)
     task = task.to(data.device, memory_format=torch.channels_last)
     run(first, task, data, check, state)
+    whiten(task.net, data)
+    print(f"whitened: {check(task)}", file=sys.stderr, flush=True)
+    weights = {f"module.net.{name}": value for name, value in task.net.state_dict().items()}
+    torch.save(load(first.path) | {"mean": weights}, options.checkpoints / WHITENED)
+    data = replace(data, near=None, far=None, live=as_teacher(task.net))
     quantise(task.net, data, options.seed)
     print(f"calibrated: {check(task)}", file=sys.stderr, flush=True)
+    task.classes = None
     run(second, task, data, check, load(second.path))
     return task
 
@@ -357,6 +422,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--mixes", type=int, default=100_000, help="with --faces: how many mixed faces to make first")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -385,6 +451,9 @@ def main() -> None:
     else:
         faces = load_matcher(options.faces)
         data = lessons(options.faces, faces)
+        if options.mixes:
+            rows = faces.rows("train", "aaf_train")
+            data = data.with_mixes(mixes(options.faces, faces, rows, options.mixes, options.seed, device))
         data.live = live
     task = train(options, data.to(device), validation(faces), teacher).cpu()
     said = summary(load(options.checkpoints / "embedder_quant.pt"))
