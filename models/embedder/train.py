@@ -50,7 +50,7 @@ FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
 WHITENED = "embedder_whitened.pt"  # the float net at its end, to measure beside the quantised one
-_LIKE, _SHRINK = 3, 1.0  # pictures of a person to learn spread from; share of the mean variance added to each
+_LIKE, _SHRINK = 3, 2.0  # pictures of a person to learn spread from; share of the mean variance added to each
 
 
 @dataclass
