@@ -2,7 +2,7 @@
 
     python -m models.embedder.export --faces ../shared/faces [--checkpoint embedder_float.pt]
 
-A float checkpoint is whitened and calibrated first, not fine-tuned: quick, and worse than what `train` exports.
+A float checkpoint is centred and calibrated first, not fine-tuned: quick, and worse than what `train` exports.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main() -> None:
     net = train.restore(state)
     if state["phase"] == "float":
         data = train.lessons(options.faces, faces)
-        train.whiten(net, data)
+        train.centre(net, data)
         train.quantise(net, data, state["seed"])
     print(json.dumps(export(net, faces, train.summary(state), options.out), indent=1))
 

@@ -10,9 +10,9 @@ cosine to MobileFaceNet's embedding; a margin softmax over the identities, whose
 identity means; and agreement of the batch's similarity matrix with MobileFaceNet's and with EdgeFace's. The teachers
 look at the clean pictures, once, in colour; or, with --live, at the very augmented view that the net gets. Somewhat
 less than half of each batch are mixed faces (models/embedder/mixes.py). What is judged, quantised and exported is the
-mean of the weights over the last few hundred steps. Before the quantised phase the last layer is whitened by how
-pictures of one person differ, and the float net then is the quantised one's only teacher. With --data alone there is
-no teacher: the start is chance, and the softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
+mean of the weights over the last few hundred steps. Before the quantised phase the embeddings are centred, and the
+float net then is the quantised one's only teacher. With --data alone there is no teacher: the start is chance, and the
+softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ STRENGTH = 0.5  # of the augmentation
 FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
-WHITENED = "embedder_whitened.pt"  # the float net at its end, to measure beside the quantised one
-_LIKE, _SHRINK = 3, 2.0  # pictures of a person to learn spread from; share of the mean variance added to each
+CENTRED = "embedder_centred.pt"  # the float net at its end, to measure beside the quantised one
 
 
 @dataclass
@@ -60,6 +59,7 @@ class Lessons:
     images: torch.Tensor  # uint8 [n, 112, 112]
     label: torch.Tensor  # identity numbers, of the first of the images
     centres: torch.Tensor  # where each identity's class vector starts, unit [identities, 128]
+    groups: list[np.ndarray]  # rows of persons of one kind, to be told apart among themselves
     near: torch.Tensor | None = None  # MobileFaceNet on the clean pictures, unit [n, 128]
     far: torch.Tensor | None = None  # EdgeFace on the clean pictures, unit [n, 512]
     live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # instead: of any view
@@ -73,7 +73,7 @@ class Lessons:
             return None if tensor is None else tensor.to(device)
 
         images, label, centres = (t.to(device) for t in (self.images, self.label, self.centres))
-        return Lessons(images, label, centres, moved(self.near), moved(self.far), self.live)
+        return replace(self, images=images, label=label, centres=centres, near=moved(self.near), far=moved(self.far))
 
     def with_mixes(self, mixed: Mixes) -> Lessons:
         parts = ((self.images, mixed.images), (self.near, mixed.near), (self.far, mixed.far))
@@ -105,8 +105,15 @@ def lessons(folder: Path, faces: Faces) -> Lessons:
     names, label = np.unique(faces.identity[rows], return_inverse=True)
     centres = np.zeros((len(names), near.shape[1]), np.float32)
     np.add.at(centres, label, near)
-    tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (faces.images[rows], label))
-    return Lessons(*tensors, torch.from_numpy(teachers.unit(centres)), torch.from_numpy(near), torch.from_numpy(far))
+    kinds = metrics.groups(faces.age[rows], faces.gender[rows])  # of the All-Age-Faces persons: others have no age
+    return Lessons(
+        torch.from_numpy(np.ascontiguousarray(faces.images[rows])),
+        torch.from_numpy(label),
+        torch.from_numpy(teachers.unit(centres)),
+        [members for name, members in kinds.items() if metrics.adult(name)],
+        torch.from_numpy(near),
+        torch.from_numpy(far),
+    )
 
 
 def own_lessons(faces: Faces, live: teachers.Live | None, seed: int, device: torch.device) -> Lessons:
@@ -121,7 +128,8 @@ def own_lessons(faces: Faces, live: teachers.Live | None, seed: int, device: tor
             [live(view(part.to(device), torch.Generator(device), 0.0))[0] for part in images.split(BATCH)]
         ).cpu()
         centres = torch.zeros(len(names), EMBEDDING).index_add_(0, torch.from_numpy(label), near)
-    return Lessons(images, torch.from_numpy(label), F.normalize(centres), near, live=live)
+    everyone = [np.arange(len(label))]
+    return Lessons(images, torch.from_numpy(label), F.normalize(centres), everyone, near, live=live)
 
 
 class Task(nn.Module):
@@ -302,31 +310,20 @@ def validation(faces: Faces) -> Callable[[Task], str]:
 
 
 @torch.no_grad()
-def whiten(net: Embedder, data: Lessons) -> None:
-    """Fold; then the last layer gives less weight to directions in which pictures of one person differ.
+def centre(net: Embedder, data: Lessons) -> None:
+    """Fold; then the last layer's bias moves the embeddings' mean to zero, each of `data.groups` counting the same.
 
-    Their covariance within persons, shrunk towards a multiple of the identity, is whitened; the embeddings' mean goes
-    to zero, their length stays. Persons with fewer than three pictures say nothing; without 128 others all stays.
+    Faces of one kind lie to one side of all that the teachers have seen, so that strangers among them look alike; from
+    their own middle they differ as others do. The embeddings' length stays.
     """
     layers.fold(net)
-    label = data.label.cpu().numpy()
-    persons, counts = np.unique(label, return_counts=True)
-    known = np.isin(label, persons[counts >= _LIKE])
-    if (counts >= _LIKE).sum() < EMBEDDING:
-        return
-    raw = embed(net, inner(data.images[: len(label)][known].cpu().numpy()))
-    z, who = teachers.unit(raw).astype(np.float64), np.unique(label[known], return_inverse=True)[1]
-    centres = np.zeros((who.max() + 1, EMBEDDING))
-    np.add.at(centres, who, z)
-    apart = z - (centres / np.bincount(who)[:, None])[who]
-    values, axes = np.linalg.eigh(apart.T @ apart / (len(z) - len(centres)))
-    turn = axes / np.sqrt(values + _SHRINK * values.mean()) @ axes.T
-    mean = raw.mean(0)
-    turn *= np.linalg.norm(raw, axis=1).mean() / np.linalg.norm((raw - mean) @ turn, axis=1).mean()
+    raw = [embed(net, inner(data.images[rows].cpu().numpy())) for rows in data.groups]
+    mean = np.mean([part.mean(0) for part in raw], axis=0)
+    every = np.concatenate(raw)
+    gain = float(np.linalg.norm(every, axis=1).mean() / np.linalg.norm(every - mean, axis=1).mean())
     last = net.layers[-1]
-    turn, mean = (torch.from_numpy(a).to(last.weight) for a in (turn, mean))
-    last.weight.copy_(turn @ last.weight)
-    last.bias.copy_(turn @ (last.bias - mean))
+    last.weight.mul_(gain)
+    last.bias.sub_(torch.from_numpy(mean).to(last.bias)).mul_(gain)
 
 
 def as_teacher(net: Embedder) -> Callable[[torch.Tensor], tuple[torch.Tensor, None]]:
@@ -400,10 +397,10 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
         print(f"inherited: {check(task)}", file=sys.stderr, flush=True)
     task = task.to(data.device, memory_format=torch.channels_last)
     run(first, task, data, check, state)
-    whiten(task.net, data)
-    print(f"whitened: {check(task)}", file=sys.stderr, flush=True)
+    centre(task.net, data)
+    print(f"centred: {check(task)}", file=sys.stderr, flush=True)
     weights = {f"module.net.{name}": value for name, value in task.net.state_dict().items()}
-    torch.save(load(first.path) | {"mean": weights}, options.checkpoints / WHITENED)
+    torch.save(load(first.path) | {"mean": weights}, options.checkpoints / CENTRED)
     data = replace(data, near=None, far=None, live=as_teacher(task.net))
     quantise(task.net, data, options.seed)
     print(f"calibrated: {check(task)}", file=sys.stderr, flush=True)
@@ -422,7 +419,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--mixes", type=int, default=100_000, help="with --faces: how many mixed faces to make first")
+    parser.add_argument("--mixes", type=int, default=51_200, help="with --faces: how many mixed faces to make first")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""What the training adds to the pictures and to the last layer: mixed faces, and whitening."""
+"""What the training adds to the pictures and to the last layer: mixed faces, and centring."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from PIL import Image  # noqa: E402
 
-from models import layers  # noqa: E402
 from models.embedder import mixes, train  # noqa: E402
 from models.embedder.net import EMBEDDING, Embedder  # noqa: E402
 
@@ -20,7 +19,9 @@ def lessons(persons: int, each: int, extra: int = 0) -> train.Lessons:
     label = torch.arange(persons).repeat_interleave(each)
     ramp = torch.linspace(-60, 60, 112) * (2 * torch.rand(len(label), 1, 1, generator=rng) - 1)
     images = torch.cat([smooth[label] * 150 + 50 + ramp, smooth[persons:] * 200]).clamp(0, 255).to(torch.uint8)
-    return train.Lessons(images, label, torch.eye(persons, EMBEDDING))
+    return train.Lessons(
+        images, label, torch.eye(persons, EMBEDDING), [np.arange(each), np.arange(each, persons * each)]
+    )
 
 
 def test_a_mix_holds_both_faces_and_is_as_large():
@@ -50,36 +51,27 @@ def test_batches_hold_every_labelled_face_once_and_mixed_ones_behind():
     mixed = torch.cat([batch[-train.MIXED :] for batch in batches])
     assert {len(batch) for batch in batches} == {train.BATCH}
     assert len(own.unique()) == len(own) and own.max() < 300
-    assert 300 <= mixed.min() and mixed.max() < 320
+    assert mixed.min() >= 300 and mixed.max() < 320
 
 
-def test_whitening_tells_persons_apart_by_what_does_not_vary_within_them():
+def test_centred_embeddings_have_no_mean_whatever_the_groups_sizes():
     torch.manual_seed(3)
     net = Embedder()
-    data = lessons(EMBEDDING + 2, train._LIKE)
-    layers.fold(net)
+    data = lessons(12, 2)
     with torch.no_grad():
-        for layer in layers.weighted(net):
-            layer.bias.normal_(0, 0.1)
+        net.layers[-1].bias.fill_(0.5)
 
-    def spreads() -> tuple[float, float]:
-        raw = torch.from_numpy(train.embed(net, train.inner(data.images.numpy())))
-        z = torch.nn.functional.normalize(raw).view(-1, train._LIKE, EMBEDDING)
-        within = (z - z.mean(1, keepdim=True)).square().sum()
-        return float((z.mean(1) - z.mean((0, 1))).square().sum() / within), float(raw.norm(dim=1).mean())
+    def groups() -> list[np.ndarray]:
+        return [train.embed(net, train.inner(data.images[rows].numpy())) for rows in data.groups]
 
-    before, length = spreads()
-    train.whiten(net, data)
-    after, length_after = spreads()
-    assert after > 1.5 * before
-    assert length_after == pytest.approx(length, rel=0.01)
-
-
-def test_too_few_persons_leave_the_last_layer_as_it_is():
-    net = Embedder()
-    before = net.layers[-1].weight.clone()
-    train.whiten(net, lessons(5, train._LIKE))
-    assert torch.equal(net.layers[-1].weight, before)
+    net.eval()
+    before = groups()
+    train.centre(net, data)
+    after = groups()
+    lengths = [np.linalg.norm(np.concatenate(z), axis=1).mean() for z in (before, after)]
+    assert np.abs(np.mean([z.mean(0) for z in before], axis=0)).max() > 0.3
+    assert np.abs(np.mean([z.mean(0) for z in after], axis=0)).max() < 1e-3
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-3)
 
 
 def test_the_float_net_teaches_the_quantised_one():
