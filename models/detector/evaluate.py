@@ -7,6 +7,7 @@ _unchecked of the same frames with the teacher's labels.
 
 With --teacher 640x480 the network that made the labels is measured instead, on the same grey frames brought to that
 size, at the threshold that leaves one false box per 100 of the empty frames: what its own labels let anybody reach.
+--plots FOLDER draws the card's plots.
 """
 
 from __future__ import annotations
@@ -60,15 +61,31 @@ def _figures(read: list[Frame], frames: list[Frame], found: list[list[Found]], t
     return figures | {"threshold": threshold, "overlap": MATCH_OVERLAP, "smallest_px": SMALLEST}
 
 
-def _checked(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
-    """The checked frames' figures by their checked and by their unchecked labels."""
+def _seen(read: list[Frame], frames: list[Frame], found: list[list[Found]]) -> tuple[list, list, list]:
+    """Of the frames that were looked at: with the teacher's labels, with the checked ones, and the boxes found."""
     right = {f.file: fit(f) for f in relabelled(read)}
     seen = [(frame, boxes) for frame, boxes in zip(frames, found, strict=True) if frame.file in right]
-    boxes = [b for _, b in seen]
+    return [f for f, _ in seen], [right[f.file] for f, _ in seen], [boxes for _, boxes in seen]
+
+
+def _checked(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
+    """The checked frames' figures by their checked and by their unchecked labels."""
+    unchecked, checked, boxes = _seen(read, frames, found)
     report = {}
-    for ending, labelled in (("unchecked", [f for f, _ in seen]), ("checked", [right[f.file] for f, _ in seen])):
+    for ending, labelled in (("unchecked", unchecked), ("checked", checked)):
         report |= {f"{name}_{ending}": value for name, value in measure(labelled, boxes, threshold).items()}
     return report
+
+
+def plot(network: Network, faces_dir: str | Path, threshold: int, folder: Path) -> None:
+    """Draws the card's plots from every box, however low its score."""
+    from models.detector.plots import draw
+
+    read = read_frames(faces_dir, ("held",))
+    frames = [fit(f) for f in read]
+    found = [detect(network, f.pixels) for f in frames]
+    _, checked, boxes = _seen(read, frames, found)
+    draw((frames, found), (checked, boxes), threshold, folder)
 
 
 def main() -> int:
@@ -77,6 +94,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=HERE / "detector.tflite")
     parser.add_argument("--threshold", type=int, help="another int8 score than the shipped one")
     parser.add_argument("--teacher", metavar="WIDTHxHEIGHT", help="measure the labels' own network at this size")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="also draw the card's plots there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not (Path(options.faces) / "detect" / "labels.csv").exists():
@@ -89,7 +107,10 @@ def main() -> int:
         threshold = options.threshold
         if threshold is None:
             threshold = json.loads((HERE / "manifest.json").read_text())["threshold"]
-        figures = evaluate(Int8Model(options.model).run, options.faces, threshold)
+        network = Int8Model(options.model).run
+        figures = evaluate(network, options.faces, threshold)
+        if options.plots:
+            plot(network, options.faces, threshold, options.plots)
     if options.json:
         print(json.dumps(figures))
     else:

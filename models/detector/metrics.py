@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware.vision.detector import FaceDecoder
-from models.detector.data import Frame
+from models.detector.data import Face, Frame
 
 MATCH_OVERLAP = 0.5  # intersection over union
 SMALLEST = 32  # longer side of a face that counts, in pixels of the 320x240 frame
@@ -41,6 +41,20 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return shared / (float(np.prod(a[2:]) + np.prod(b[2:])) - shared)
 
 
+def match(frame: Frame, kept: list[Found]) -> tuple[list[tuple[Face, Found | None]], int]:
+    """The frame's faces that count, each with the box that found it, if any; and how many boxes are on no face."""
+    free, pairs = list(kept), []
+    for face in sorted(frame.faces, key=lambda f: f.ignore):
+        best = max(free, key=lambda f: overlap(f.box, face.box), default=None)
+        if best is not None and overlap(best.box, face.box) < (0.2 if face.ignore else MATCH_OVERLAP):
+            best = None
+        if best is not None:
+            free.remove(best)
+        if not face.ignore and face.box[2:].max() >= SMALLEST:
+            pairs.append((face, best))
+    return pairs, len(free)
+
+
 def measure(frames: Sequence[Frame], found: Sequence[list[Found]], threshold: int) -> dict[str, float]:
     """Figures of the detections that reach the threshold."""
     sizes, hits, errors = [], [], []
@@ -51,19 +65,13 @@ def measure(frames: Sequence[Frame], found: Sequence[list[Found]], threshold: in
             empty += 1
             false_empty += len(kept)
             continue
-        free = list(kept)
-        for face in sorted(frame.faces, key=lambda f: f.ignore):
-            best = max(free, key=lambda f: overlap(f.box, face.box), default=None)
-            hit = best is not None and overlap(best.box, face.box) >= (0.2 if face.ignore else MATCH_OVERLAP)
-            if hit:
-                free.remove(best)
-            if face.ignore or face.box[2:].max() < SMALLEST:
-                continue
+        pairs, false = match(frame, kept)
+        false_faces += false
+        for face, box in pairs:
             sizes.append(float(face.box[2:].max()))
-            hits.append(hit)
-            if hit:
-                errors.append(point_error(best.points, face.points))
-        false_faces += len(free)
+            hits.append(box is not None)
+            if box is not None:
+                errors.append(point_error(box.points, face.points))
     return {
         "recall": _mean(hits),
         "recall_32_64": _mean([h for h, s in zip(hits, sizes, strict=True) if s < 64]),

@@ -203,7 +203,7 @@ def main() -> None:
     if options.plots:
         from models.embedder.plots import draw
 
-        draw(sets, threshold, options.plots)
+        draw(sets, threshold, figures["val_failures"], options.plots)
     figures |= {
         "threshold_q14": manifest["threshold_q14"],
         "macs": graph.macs,

@@ -1,4 +1,4 @@
-"""The card's curves, as SVG without any face: detection error trade-off and the distributions of the scores."""
+"""The card's plots, as SVG without any face: detection error trade-off, distributions of the scores, what fails."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from models.embedder.evaluate import Measured
 plt.rcParams["svg.hashsalt"] = "menshen"  # the same figures, the same bytes
 
 
-def draw(sets: Measured, threshold: float, folder: Path) -> None:
-    """Writes det.svg and scores.svg."""
+_CAUSES = {
+    "sharpness_of_the_blurrier": "sharpness of\nthe blurrier picture",
+    "light_of_the_darker": "light of\nthe darker picture",
+    "difference_of_light": "difference of light\nbetween the two",
+}
+
+
+def draw(sets: Measured, threshold: float, failures: dict, folder: Path) -> None:
+    """Writes det.svg, scores.svg and failures.svg; `failures` as `evaluate.failures` reports them."""
     folder.mkdir(parents=True, exist_ok=True)
     _, _, val, same = sets.val_pairs()
     adults = [rows for name, rows in sets.groups().items() if metrics.adult(name)]
@@ -31,6 +38,7 @@ def draw(sets: Measured, threshold: float, folder: Path) -> None:
         "strangers of one group (All-Age-Faces, adults)": group,
     }
     _save(_scores(curves, threshold), folder / "scores.svg")
+    _save(_failures(failures), folder / "failures.svg")
 
 
 def _det(sets: dict[str, tuple[np.ndarray, np.ndarray]], threshold: float):
@@ -57,6 +65,19 @@ def _scores(curves: dict[str, np.ndarray], threshold: float):
         xlabel="cosine (dashed: shipped threshold)", ylabel="share of pairs per 0.02", yscale="log", ylim=(1e-6, 1)
     )
     axes.legend(fontsize="small")
+    return figure
+
+
+def _failures(report: dict):
+    """Of val's true pairs the share refused, by thirds of what may explain it."""
+    figure, axes = plt.subplots(figsize=(6, 3.2))
+    for third, name in enumerate(("lowest third", "middle", "highest third")):
+        shares = [100 * report[cause]["refused_low_middle_high"][third] for cause in _CAUSES]
+        axes.bar(np.arange(len(_CAUSES)) + 0.27 * (third - 1), shares, 0.25, label=name)
+    axes.axhline(100 * report["refused"], color="black", linestyle="--", linewidth=1)
+    axes.set_xticks(range(len(_CAUSES)), list(_CAUSES.values()))
+    axes.set(ylabel=f"refused of {report['pairs']:,} true pairs, %")
+    axes.legend(fontsize="small", ncols=3, loc="lower center")
     return figure
 
 
