@@ -1,4 +1,4 @@
-"""What a door does to an aligned face, by the batch: landmark jitter, distance, light, noise, occlusion."""
+"""What a door does to an aligned face, by the batch: landmark jitter, distance, light, noise, covers, glasses, JPEG."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ import torch
 from torch.nn import functional as F
 
 from models.data import CORNER, FACE_SIDE, STORED_SIDE
+
+_EYES = ((29.3, 42.7), (64.5, 42.5))  # x, y in the 96x96 view of a face that lies where it should
+_BLOCK = 8
+# ITU-T T.81, table K.1: what quality 50 divides a block's luminance coefficients by
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
 
 
 def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> torch.Tensor:
@@ -20,9 +34,9 @@ def view(images: torch.Tensor, rng: torch.Generator, strength: float = 1.0) -> t
         return x
     x = _distance(x, rng, strength)
     x = _light(x, rng, strength)
-    x = _occlude(x, rng, strength)
+    x = _glasses(_occlude(x, rng, strength), rng, strength)
     sigma = 0.03 * strength * _uniform(len(x), rng).square()
-    x = x + sigma * torch.randn(x.shape, generator=rng, device=rng.device)
+    x = _jpeg(x + sigma * torch.randn(x.shape, generator=rng, device=rng.device), rng, strength)
     return ((x.clamp(0, 255 / 256) * 256).round() / 256).contiguous(memory_format=torch.channels_last)
 
 
@@ -93,4 +107,43 @@ def _occlude(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Te
         if torch.rand(1, generator=rng, device=rng.device) < 0.5:
             top, left, high, wide = 60, 12, 36, 72
         x[row, :, top : top + high, left : left + wide] = torch.rand(1, generator=rng, device=rng.device)
+    return x
+
+
+def _glasses(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
+    """Drawn frames on one face in ten, every third pair of them with dark lenses."""
+    rows = torch.nonzero(torch.rand(len(x), generator=rng, device=rng.device) < 0.1 * strength).flatten()
+    if not len(rows):
+        return x
+    n = len(rows)
+    v, u = torch.meshgrid(*(torch.arange(FACE_SIDE, device=x.device, dtype=x.dtype),) * 2, indexing="ij")
+    wide, high, rim = _uniform(n, rng, 11, 16), _uniform(n, rng, 8, 13), _uniform(n, rng, 1.0, 3.0)
+    drop, power, shade = _uniform(n, rng, -1, 4), _uniform(n, rng, 2, 5), _uniform(n, rng, 0, 0.35)
+    edge = torch.full((n, 1, FACE_SIDE, FACE_SIDE), math.inf, device=x.device)  # distance from the nearer lens's edge
+    for eye_x, eye_y in _EYES:
+        across, down = ((u - eye_x) / wide).abs(), ((v - eye_y - drop) / high).abs()
+        edge = torch.minimum(edge, ((across**power + down**power) ** (1 / power) - 1) * high)
+    bridge = ((v - _EYES[0][1] - drop + 2).abs() < rim / 2) & (u > _EYES[0][0]) & (u < _EYES[1][0]) & (edge > 0)
+    dark = (edge < 0) & (_uniform(n, rng) < 1 / 3)
+    x = x.clone()
+    x[rows] = torch.where((edge.abs() < rim / 2) | bridge | dark, shade.expand_as(edge), x[rows])
+    return x
+
+
+def _jpeg(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Tensor:
+    """One face in five as JPEG keeps it, at a quality of 30 to 90: its blocks' coefficients, rounded."""
+    rows = torch.nonzero(torch.rand(len(x), generator=rng, device=rng.device) < 0.2 * strength).flatten()
+    if not len(rows):
+        return x
+    place = torch.arange(_BLOCK, device=x.device, dtype=x.dtype)
+    turn = torch.cos((2 * place + 1) * place[:, None] * math.pi / (2 * _BLOCK)) / 2
+    turn[0] /= math.sqrt(2)
+    quality = _uniform(len(rows), rng, 30, 90).view(-1, 1, 1, 1, 1)
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)  # of libjpeg
+    step = (torch.tensor(_LUMINANCE, device=x.device) * scale).clamp_min(1).round()
+    side = FACE_SIDE // _BLOCK
+    blocks = x[rows].reshape(-1, side, _BLOCK, side, _BLOCK).transpose(2, 3) * 256 - 128
+    kept = turn.T @ (((turn @ blocks @ turn.T) / step).round() * step) @ turn
+    x = x.clone()
+    x[rows] = ((kept + 128) / 256).transpose(2, 3).reshape(-1, 1, FACE_SIDE, FACE_SIDE)
     return x

@@ -1,5 +1,7 @@
 """What the training adds to the pictures and to the last layer: mixed faces, and centring."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from PIL import Image  # noqa: E402
 
-from models.embedder import mixes, train  # noqa: E402
+from models.embedder import augment, mixes, train  # noqa: E402
 from models.embedder.net import EMBEDDING, Embedder  # noqa: E402
 
 
@@ -83,3 +85,36 @@ def test_the_float_net_teaches_the_quantised_one():
         net.layers[-1].weight.zero_()
     near, far = say(pixels)
     assert far is None and torch.allclose(near, wanted) and not near.requires_grad
+
+
+def test_a_view_is_on_the_grid_of_grey_and_repeats_with_its_seed():
+    images = lessons(16, 2).images
+    views = [augment.view(images, torch.Generator().manual_seed(4), 1.0) for _ in range(2)]
+    assert torch.equal(*views) and views[0].shape == (32, 1, 96, 96)
+    grey = views[0] * 256
+    assert torch.equal(grey, grey.round()) and grey.min() >= 0 and grey.max() <= 255
+
+
+def test_jpeg_is_what_pillow_makes_of_it():
+    """At quality 50 the table is the standard's own; a few coefficients fall to the other side of a half."""
+    x = torch.from_numpy(lessons(8, 1).images[:, :96, :96].numpy().astype(np.float32))[:, None] / 256
+    x = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(5))).clamp(0, 1)
+    x = (x * 256).round().clamp(0, 255) / 256
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augment, "_uniform", lambda n, rng, low=0.0, high=1.0: torch.full((n, 1, 1, 1), 50.0))
+        made = augment._jpeg(x, torch.Generator().manual_seed(6), 5.0)
+    for mine, grey in zip(made[:, 0], x[:, 0], strict=True):
+        stream = io.BytesIO()
+        Image.fromarray((grey * 256).numpy().astype(np.uint8)).save(stream, "JPEG", quality=50)
+        wanted = np.asarray(Image.open(stream)).astype(np.float32)
+        off = np.abs((mine * 256).clamp(0, 255).numpy() - wanted)
+        assert off.mean() < 0.6 and np.quantile(off, 0.9) < 1, (off.mean(), np.quantile(off, 0.9))
+
+
+def test_glasses_lie_over_the_eyes_alone():
+    x = torch.full((64, 1, 96, 96), 0.8)
+    drawn = augment._glasses(x, torch.Generator().manual_seed(7), 10.0)
+    touched = (drawn != x).any(0)[0]
+    assert all(touched[int(y) - 14 : int(y) + 18, int(left) - 18 : int(left) + 18].any() for left, y in augment._EYES)
+    assert not touched[:24].any() and not touched[66:].any()
+    assert (drawn[:, 0, 42, 29] < 0.4).float().mean() == pytest.approx(1 / 3, abs=0.2)
