@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from firmware.nn.pack import PATCH
+from firmware.nn.pack import PATCH, picture_shape
 
 KINDS = ("conv3x3", "conv1x1", "dw3x3", "fc", "add", "avgpool")
 WEIGHTED = ("conv3x3", "conv1x1", "dw3x3", "fc")
@@ -66,9 +66,7 @@ class Graph:
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the picture that is the input, or whose 4x4 patches are."""
-        height, width, channels = self.tensors[self.input].shape
-        side = 1 if channels == 1 else PATCH
-        return side * height, side * width
+        return picture_shape(*self.tensors[self.input].shape)
 
     def shift(self, op: Op) -> int:
         """s_in * s_w / s_out = 2**-shift; not for an operator with scales of its own for each channel."""

@@ -131,8 +131,7 @@ class Pack:
     def input_shape(self) -> tuple:
         """Height and width of the picture."""
         image = self.tensors[self.input]
-        side = 1 if image.channels == 1 else PATCH
-        return side * image.height, side * image.width
+        return picture_shape(image.height, image.width, image.channels)
 
     def _check_tensor(self, t) -> None:
         start = t.offset - t.above * t.pitch - t.left * t.channels
@@ -181,6 +180,12 @@ class Pack:
         _require(out.height == -(-source.height // op.stride) and out.width == -(-source.width // op.stride))
         _require(source.channels == (1 if op.kind == "conv3x3" else out.channels))
         return 9
+
+
+def picture_shape(height: int, width: int, channels: int) -> tuple:
+    """Height and width of the picture that an input tensor of this shape holds."""
+    side = 1 if channels == 1 else PATCH
+    return side * height, side * width
 
 
 def same_padding(size: int, stride: int) -> tuple:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware.nn.pack import PATCH
+
 Grey = NDArray[np.uint8]
 
 
@@ -17,11 +19,11 @@ def half2x2(image: Grey) -> Grey:
     return ((total + 2) >> 2).astype(np.uint8)
 
 
-def patches(image: Grey, side: int = 4) -> Grey:
-    """[h / side, w / side, side * side]: channel side * dy + dx at (x, y) is pixel (side * x + dx, side * y + dy)."""
-    height, width = image.shape
-    parts = image.reshape(height // side, side, width // side, side).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(parts).reshape(height // side, width // side, side * side)
+def patches(image: Grey) -> Grey:
+    """[h / 4, w / 4, 16], as firmware/nn/pack.py says of an input of 16 channels."""
+    rows, columns = (side // PATCH for side in image.shape)
+    parts = image.reshape(rows, PATCH, columns, PATCH).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(parts).reshape(rows, columns, PATCH * PATCH)
 
 
 def warp(image: Grey, transform: Sequence[int], side: int) -> Grey:

@@ -12,12 +12,11 @@ import math
 import cv2
 import numpy as np
 
-from models.detector.data import FRAME_H, FRAME_W, Face, Frame
+from models.detector.data import FRAME_H, FRAME_W, MIRRORED, Face, Frame
 
 W, H = FRAME_W, FRAME_H
 MIN_FACE, MAX_FACE = 23.0, 212.0  # height of a face
 SOURCE_WEIGHT = {"celeba": 0.42, "web": 0.2, "aaf": 0.16, "mask": 0.12, "nomask": 0.1}
-_FLIP = [1, 0, 2, 4, 3]  # mirrored, the right eye is the left eye
 _HEADS = "fiw"  # source of the pictures that only give heads
 _SWAPPED = 0.35  # of the photographs, where heads are given
 _ALIKE = 0.16  # how far another head's points may lie from the face's, of the eye distance
@@ -283,7 +282,7 @@ def _lay(canvas, picture, mask, window, is_soft):
 def _seat(head, face, flip):
     """2x3 from a head's picture to a face's by their points, None where they look different ways."""
     points = head.points * (-1, 1) if flip else head.points
-    source = points[_FLIP] if flip else points
+    source = points[MIRRORED] if flip else points
     a, b = source - source.mean(0), face.points - face.points.mean(0)
     norm = float((a * a).sum())
     c, s = float((a * b).sum()) / norm, float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / norm
@@ -344,7 +343,7 @@ def _move_face(face, move, scale, angle, flip):
     size = np.array([math.hypot(w * c, h * s), math.hypot(w * s, h * c)])
     points = (face.points - 0.5) @ move[:, :2].T + move[:, 2] + 0.5
     box = np.concatenate([centre - size / 2, size]).astype(np.float32)
-    return Face(box, (points[_FLIP] if flip else points).astype(np.float32), face.ignore)
+    return Face(box, (points[MIRRORED] if flip else points).astype(np.float32), face.ignore)
 
 
 def _window(face, mask):

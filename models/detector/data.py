@@ -19,6 +19,7 @@ from PIL import Image
 
 FRAME_W, FRAME_H = 320, 240
 POINTS = ("reye", "leye", "nose", "rmouth", "lmouth")
+MIRRORED = [1, 0, 2, 4, 3]  # in a mirrored picture the right eye is the left eye
 HELD_PERCENT, TUNE_PERCENT = 18, 7
 
 

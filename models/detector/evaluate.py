@@ -27,8 +27,7 @@ HERE = Path(__file__).resolve().parent
 
 def evaluate(network: Network, faces_dir: str | Path, threshold: int) -> dict:
     """The held-back part's figures, over all and by source, and against the labels checked by eye."""
-    read = read_frames(faces_dir, ("held",))
-    frames = [fit(f) for f in read]
+    read, frames = _held_back(faces_dir)
     found = [detect(network, f.pixels, threshold) for f in frames]
     return _figures(read, frames, found, threshold) | {"resolver": "BUILTIN_REF"}
 
@@ -40,14 +39,19 @@ def evaluate_teacher(faces_dir: str | Path, width: int, height: int) -> dict:
     from models.detector.relabel import teacher
 
     look = teacher(faces_dir)
-    read = read_frames(faces_dir, ("held",))
-    frames = [fit(f) for f in read]
+    read, frames = _held_back(faces_dir)
     found = []
     for frame in frames:
         seen = look(cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2BGR), width, height, 0.02)
         found.append([Found(round(1000 * score), box, points) for score, box, points in seen])
     empty = [boxes for frame, boxes in zip(frames, found, strict=True) if not frame.faces]
     return _figures(read, frames, found, choose_threshold(empty, 1.0))
+
+
+def _held_back(faces_dir: str | Path) -> tuple[list[Frame], list[Frame]]:
+    """The held-back frames as they are stored, and fitted into 320x240."""
+    read = read_frames(faces_dir, ("held",))
+    return read, [fit(f) for f in read]
 
 
 def _figures(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
@@ -81,11 +85,18 @@ def plot(network: Network, faces_dir: str | Path, threshold: int, folder: Path) 
     """Draws the card's plots from every box, however low its score."""
     from models.detector.plots import draw
 
-    read = read_frames(faces_dir, ("held",))
-    frames = [fit(f) for f in read]
+    read, frames = _held_back(faces_dir)
     found = [detect(network, f.pixels) for f in frames]
     _, checked, boxes = _seen(read, frames, found)
     draw((frames, found), (checked, boxes), threshold, folder)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height of "320x240"; ValueError for anything else."""
+    width, height = map(int, text.split("x"))
+    if width < 1 or height < 1:
+        raise ValueError(text)
+    return width, height
 
 
 def main() -> int:
@@ -93,16 +104,17 @@ def main() -> int:
     parser.add_argument("--faces", required=True, help="folder with detect/ in it")
     parser.add_argument("--model", type=Path, default=HERE / "detector.tflite")
     parser.add_argument("--threshold", type=int, help="another int8 score than the shipped one")
-    parser.add_argument("--teacher", metavar="WIDTHxHEIGHT", help="measure the labels' own network at this size")
+    parser.add_argument("--teacher", type=size, metavar="WIDTHxHEIGHT", help="measure the labels' own network, at this")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="also draw the card's plots there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.teacher and options.plots:
+        parser.error("--plots are of the shipped network, not of --teacher")
     if not (Path(options.faces) / "detect" / "labels.csv").exists():
         print(f"no detect/labels.csv under {options.faces}", file=sys.stderr)
         return 2
     if options.teacher:
-        width, height = map(int, options.teacher.split("x"))
-        figures = evaluate_teacher(options.faces, width, height)
+        figures = evaluate_teacher(options.faces, *options.teacher)
     else:
         threshold = options.threshold
         if threshold is None:

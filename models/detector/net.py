@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from firmware.nn.pack import PATCH
 from firmware.vision.detector import CHANNELS
 from models.detector.data import FRAME_H, FRAME_W
 from models.layers import Chain, Conv, GraphBuilder, Residual, image_quant
 
-PATCH = 4
 HEAD_EXPONENT = 4  # head outputs in sixteenths
 _PRIOR_LOGIT = -4.0
 

@@ -6,17 +6,13 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from models.detector.data import Frame
-from models.detector.metrics import Found, match, point_error
+from models.detector.metrics import Found, match, measure, point_error
+from models.plotting import save
 
-plt.rcParams["svg.hashsalt"] = "menshen"  # the same figures, the same bytes
 _SIZES = (32, 40, 48, 64, 96, 320)
 _MOST_FALSE = 10.0  # boxes per 100 empty frames
 
@@ -26,16 +22,15 @@ Labelled = tuple[Sequence[Frame], Sequence[list[Found]]]  # frames, and all boxe
 def draw(every: Labelled, checked: Labelled, threshold: int, folder: Path) -> None:
     """Writes froc.svg and failures.svg. every: by the teacher's labels; checked: the frames corrected by eye."""
     folder.mkdir(parents=True, exist_ok=True)
-    _save(_froc({"teacher's labels": every, "checked by eye": checked}, threshold), folder / "froc.svg")
-    _save(_failures(every, threshold), folder / "failures.svg")
+    save(_froc({"teacher's labels": every, "checked by eye": checked}, threshold), folder / "froc.svg")
+    save(_failures(every, threshold), folder / "failures.svg")
 
 
 def _froc(sets: dict[str, Labelled], threshold: int):
     figure, axes = plt.subplots(figsize=(5, 4))
     for name, labelled in sets.items():
         scores = sorted({box.score for boxes in labelled[1] for box in boxes}, reverse=True)
-        points = [(t, _rates(labelled, t)) for t in scores]
-        curve = np.array([rates for _, rates in points if rates[0] <= _MOST_FALSE])
+        curve = np.array([rates for t in scores if (rates := _rates(labelled, t))[0] <= _MOST_FALSE])
         (line,) = axes.plot(curve[:, 0], curve[:, 1], label=name, drawstyle="steps-post")
         axes.plot(*_rates(labelled, threshold), "o", color=line.get_color())
     axes.set(xlabel="false boxes per 100 empty frames", ylabel="faces of 32 px or more found", ylim=(0.7, 1))
@@ -46,14 +41,8 @@ def _froc(sets: dict[str, Labelled], threshold: int):
 
 def _rates(labelled: Labelled, threshold: int) -> tuple[float, float]:
     """False boxes per 100 empty frames, and recall."""
-    hits, empty, false = [], 0, 0
-    for frame, boxes in zip(*labelled, strict=True):
-        kept = [box for box in boxes if box.score >= threshold]
-        if frame.faces:
-            hits += [box is not None for _, box in match(frame, kept)[0]]
-        else:
-            empty, false = empty + 1, false + len(kept)
-    return 100 * false / max(1, empty), float(np.mean(hits))
+    figures = measure(*labelled, threshold)
+    return figures["false_per_100_empty"], figures["recall"]
 
 
 def _failures(labelled: Labelled, threshold: int):
@@ -76,9 +65,3 @@ def _failures(labelled: Labelled, threshold: int):
     right.set_xticks(range(1, len(by_size) + 1), list(by_size))
     right.set(xlabel="longer side, px", ylabel="landmark error, % of eye distance")
     return figure
-
-
-def _save(figure, path: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

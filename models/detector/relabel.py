@@ -12,17 +12,16 @@ a pixel), and so do the shared labels.
 from __future__ import annotations
 
 import csv
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from models.detector.data import Face, Frame, read_frames
+from models.data import decode, table
+from models.detector.data import MIRRORED, Face, Frame, read_frames
+from models.detector.metrics import overlap
 
 TEACHER = Path("teachers") / "yunet_n_640_640.onnx"
 _LONG_SIDES = (400, 520, 640, 760)
@@ -30,7 +29,6 @@ _CROP_SIDES = (192, 256)
 _MARGIN = 56  # replicated about a crop before the teacher looks
 _SEEN, _DOUBTED = 0.75, 0.4  # of the looks: a face from here on; none up to here
 _SURE, _LEAST = 0.6, 0.3  # mean score of a face; of what is counted as seen at all
-_MIRRORED = [1, 0, 2, 4, 3]
 
 Sighting = tuple[float, np.ndarray, np.ndarray]  # score, box x y w h, points (5, 2)
 Teacher = Callable[[np.ndarray, int, int, float], list[Sighting]]
@@ -71,23 +69,17 @@ def _looks(look: Teacher, bgr: np.ndarray, sides: tuple[int, ...]) -> list[list[
 
 
 def _mirror(points: np.ndarray, width: int) -> np.ndarray:
-    return np.stack([width - points[_MIRRORED, 0], points[_MIRRORED, 1]], axis=1)
+    return np.stack([width - points[MIRRORED, 0], points[MIRRORED, 1]], axis=1)
 
 
 def _mirror_box(box: np.ndarray, width: int) -> np.ndarray:
     return np.array([width - box[0] - box[2], *box[1:]], np.float32)
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    span = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(np.prod(np.maximum(span, 0)))
-    return shared / (float(np.prod(a[2:]) + np.prod(b[2:])) - shared)
-
-
 def _matches(every: list[list[Sighting]], box: np.ndarray) -> list[Sighting]:
     """Each look's best sighting of what is at `box`."""
-    best = [max(seen, key=lambda s: _overlap(s[1], box), default=None) for seen in every]
-    return [s for s in best if s is not None and _overlap(s[1], box) > 0.45]
+    best = [max(seen, key=lambda s: overlap(s[1], box), default=None) for seen in every]
+    return [s for s in best if s is not None and overlap(s[1], box) > 0.45]
 
 
 def _mean(seen: list[Sighting], ignore: bool) -> Face:
@@ -105,7 +97,7 @@ def _agreed(every: list[list[Sighting]], labelled: list[Face]) -> list[Face]:
         else:
             faces.append(replace(face, ignore=face.ignore or len(seen) <= _DOUBTED * len(every)))
     for _, box, _ in (sighting for seen in every for sighting in seen):
-        if all(_overlap(box, f.box) < 0.3 for f in faces):
+        if all(overlap(box, f.box) < 0.3 for f in faces):
             seen = _matches(every, box)
             if len(seen) > _DOUBTED * len(every):
                 faces.append(_mean(seen, not _is_sure(seen, every)))
@@ -120,13 +112,14 @@ def relabelled(faces_dir: str | Path, frames: list[Frame], cache: Path) -> list[
     """`frames` (of the train part) with the averaged labels; empty frames as they are."""
     if not cache.exists():
         look = teacher(faces_dir)
-        table = []
-        with zipfile.ZipFile(Path(faces_dir) / "detect" / "images.zip") as pack:
-            for frame in frames:
-                if frame.faces:
-                    bgr = cv2.imdecode(np.frombuffer(pack.read("images/" + frame.file), np.uint8), cv2.IMREAD_COLOR)
-                    table.append((frame.file, _agreed(_looks(look, bgr, _LONG_SIDES), frame.faces)))
-        _keep(cache, table)
+        peopled = [frame for frame in frames if frame.faces]
+        names = ["images/" + frame.file for frame in peopled]
+        pictures = decode(Path(faces_dir) / "detect" / "images.zip", names, colour=True)
+        found = [
+            (frame.file, _agreed(_looks(look, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _LONG_SIDES), frame.faces))
+            for frame, rgb in zip(peopled, pictures, strict=True)
+        ]
+        _keep(cache, found)
     known = _kept(cache)
     return [replace(frame, faces=known.get(frame.file, frame.faces)) for frame in frames]
 
@@ -136,40 +129,32 @@ def heads(faces_dir: str | Path, cache: Path) -> list[Frame]:
     sources of `matcher` are left out: their persons are in the held-back frames.
     """
     folder = Path(faces_dir) / "matcher"
-    with open(folder / "index.csv", newline="") as rows:
-        files = [r["file"] for r in csv.DictReader(rows) if r["source"].startswith("FIW") and r["split"] == "train"]
-    with zipfile.ZipFile(folder / "images.zip") as pack:
-        content = {file: pack.read(_inside(pack, file)) for file in files}
+    archive = folder / "images.zip"
     if not cache.exists():
+        rows = table(folder / "index.csv")
+        files = [r["file"] for r in rows if r["source"].startswith("FIW") and r["split"] == "train"]
         look = teacher(faces_dir)
-        table = []
-        for file in files:
-            bgr = cv2.imdecode(np.frombuffer(content[file], np.uint8), cv2.IMREAD_COLOR)
+        found = []
+        for file, rgb in zip(files, decode(archive, files, colour=True), strict=True):
+            bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
             wide = cv2.copyMakeBorder(bgr, *[_MARGIN] * 4, cv2.BORDER_REPLICATE)
             middle = np.array([_MARGIN + 20, _MARGIN + 8, 72, 100], np.float32)
             every = _looks(look, wide, _CROP_SIDES)
             seen = _matches(every, middle)
             if seen and _is_sure(seen, every):
                 face = _mean(seen, False)
-                table.append((file, [Face(face.box - [_MARGIN, _MARGIN, 0, 0], face.points - _MARGIN)]))
-        _keep(cache, table)
-    return [Frame(file, "fiw", _grey(content[file]), faces) for file, faces in _kept(cache).items()]
+                found.append((file, [Face(face.box - [_MARGIN, _MARGIN, 0, 0], face.points - _MARGIN)]))
+        _keep(cache, found)
+    known = _kept(cache)
+    pictures = decode(archive, known)
+    return [Frame(file, "fiw", grey, faces) for (file, faces), grey in zip(known.items(), pictures, strict=True)]
 
 
-def _inside(pack: zipfile.ZipFile, file: str) -> str:
-    return file if file in pack.NameToInfo else "images/" + file
-
-
-def _grey(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("L"))
-
-
-def _keep(cache: Path, table: list[tuple[str, list[Face]]]) -> None:
-    rows = [(file, *f.box, *f.points.ravel(), f.ignore) for file, faces in table for f in faces]
+def _keep(cache: Path, found: list[tuple[str, list[Face]]]) -> None:
+    rows = [(file, *f.box, *f.points.ravel(), f.ignore) for file, faces in found for f in faces]
     cache.parent.mkdir(parents=True, exist_ok=True)
     with open(cache, "w", newline="") as out:
-        csv.writer(out).writerows([*rows, *([file] for file, faces in table if not faces)])
+        csv.writer(out).writerows([*rows, *([file] for file, faces in found if not faces)])
 
 
 def _kept(cache: Path) -> dict[str, list[Face]]:

@@ -137,7 +137,7 @@ class Trainer:
         """On to the next phase, with the average for a start."""
         if self.phase == "quant":
             return
-        net = copy.deepcopy(self.average.net).requires_grad_(True)
+        net = copy.deepcopy(self.average.net)
         if self.phase == "float":
             fold(net)
             equalise(net)

@@ -6,6 +6,7 @@ is a new face, and the teachers tell where it belongs; the student learns more o
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ def mixes(faces_dir: Path, faces: Faces, rows: np.ndarray, count: int, seed: int
     print(file=sys.stderr)
     made = Mixes(*(np.concatenate(parts) for parts in (images, near, far)))
     CACHE.mkdir(parents=True, exist_ok=True)
-    np.savez(path, images=made.images, near=made.near, far=made.far)
+    partial = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez(partial, images=made.images, near=made.near, far=made.far)
+    partial.replace(path)
     return made
 
 

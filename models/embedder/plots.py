@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from models.embedder import metrics
 from models.embedder.evaluate import Measured
-
-plt.rcParams["svg.hashsalt"] = "menshen"  # the same figures, the same bytes
-
+from models.plotting import save
 
 _CAUSES = {
     "sharpness_of_the_blurrier": "sharpness of\nthe blurrier picture",
@@ -31,14 +25,14 @@ def draw(sets: Measured, threshold: float, failures: dict, folder: Path) -> None
     adults = [rows for name, rows in sets.groups().items() if metrics.adult(name)]
     group = np.concatenate([metrics.pair_scores(sets.aaf[rows])[2] for rows in adults])
     lfw, friends = sets.lfw_scores, sets.same
-    _save(_det({"val": (val[same], val[~same]), "LFW": (lfw[friends], lfw[~friends])}, threshold), folder / "det.svg")
+    save(_det({"val": (val[same], val[~same]), "LFW": (lfw[friends], lfw[~friends])}, threshold), folder / "det.svg")
     curves = {
         "val, same person": val[same],
         "val, strangers": val[~same],
         "strangers of one group (All-Age-Faces, adults)": group,
     }
-    _save(_scores(curves, threshold), folder / "scores.svg")
-    _save(_failures(failures), folder / "failures.svg")
+    save(_scores(curves, threshold), folder / "scores.svg")
+    save(_failures(failures), folder / "failures.svg")
 
 
 def _det(sets: dict[str, tuple[np.ndarray, np.ndarray]], threshold: float):
@@ -79,9 +73,3 @@ def _failures(report: dict):
     axes.set(ylabel=f"refused of {report['pairs']:,} true pairs, %")
     axes.legend(fontsize="small", ncols=3, loc="lower center")
     return figure
-
-
-def _save(figure, path: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

@@ -1,6 +1,6 @@
 """Train the embedder: start from a teacher's weights, distil two teachers, quantise, export and write the pack.
 
-    python -m models.embedder.train --faces ../shared/faces --minutes 600
+    python -m models.embedder.train --faces ../shared/faces --minutes 700
     python -m models.embedder.train --faces ../shared/faces --live --epochs 60         on a GPU
     python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER        your own pictures
 
