@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from models.data import CACHE, CORNER, FACE_SIDE, STORED_SIDE, Faces, decode
+from models.data import CACHE, Faces, decode
 from models.onnx_torch import OnnxModule
 
 MOBILEFACENET = "mobilefacenet_foamliu_dyn.onnx"
@@ -53,10 +53,10 @@ def edgeface(faces_dir: Path, faces: Faces) -> np.ndarray:
 
 
 class Live:
-    """Both teachers on the very views that the student gets: on a GPU as torch modules, else by onnxruntime.
+    """Both teachers on the very views whose middle the student gets: on a GPU as torch modules, else by onnxruntime.
 
-    Called with pixels [n, 1, 96, 96] (grey / 256), which go to the teachers as the middle of grey 112x112 pictures, or
-    with `colour` ones; returns unit [n, 128] of MobileFaceNet and unit [n, 512] of EdgeFace.
+    Called with pixels [n, 1, 112, 112] (grey / 256), or with `colour` ones; returns unit [n, 128] of MobileFaceNet and
+    unit [n, 512] of EdgeFace.
     """
 
     def __init__(self, folder: Path, device: torch.device):
@@ -65,9 +65,7 @@ class Live:
         self.mean, self.std = (torch.from_numpy(v)[:, None, None].to(device) for v in (MEAN, STD))
 
     def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        rest = STORED_SIDE - FACE_SIDE - CORNER
-        grey = F.pad(pixels * (256 / 255), (CORNER, rest, CORNER, rest), mode="replicate")
-        return self.colour(grey.expand(-1, 3, -1, -1).contiguous())
+        return self.colour((pixels * (256 / 255)).expand(-1, 3, -1, -1).contiguous())
 
     @torch.no_grad()
     def colour(self, colour: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

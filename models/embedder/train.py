@@ -36,7 +36,7 @@ from torch.optim.swa_utils import AveragedModel
 from models import layers
 from models.data import CACHE, Faces, inner, load_matcher
 from models.embedder import metrics, teachers
-from models.embedder.augment import view
+from models.embedder.augment import piece, view, whole
 from models.embedder.inherit import Teacher, inherit
 from models.embedder.mixes import Mixes, mixes
 from models.embedder.net import EMBEDDING, Embedder
@@ -62,7 +62,7 @@ class Lessons:
     groups: list[np.ndarray]  # rows of persons of one kind, to be told apart among themselves
     near: torch.Tensor | None = None  # MobileFaceNet on the clean pictures, unit [n, 128]
     far: torch.Tensor | None = None  # EdgeFace on the clean pictures, unit [n, 512]
-    live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # instead: of any view
+    live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # instead: of any whole view
 
     @property
     def device(self) -> torch.device:
@@ -125,7 +125,7 @@ def own_lessons(faces: Faces, live: teachers.Live | None, seed: int, device: tor
     near = None
     if live:
         near = torch.cat(
-            [live(view(part.to(device), torch.Generator(device), 0.0))[0] for part in images.split(BATCH)]
+            [live(whole(part.to(device), torch.Generator(device), 0.0))[0] for part in images.split(BATCH)]
         ).cpu()
         centres = torch.zeros(len(names), EMBEDDING).index_add_(0, torch.from_numpy(label), near)
     everyone = [np.arange(len(label))]
@@ -141,8 +141,9 @@ class Task(nn.Module):
         self.classes: nn.Parameter | None = nn.Parameter(centres.clone())
 
     def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
+        """The parts of the loss over augmented views, whole ones: [n, 1, 112, 112]."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
-            raw = self.net(pixels)
+            raw = self.net(piece(pixels))
         z = F.normalize(raw.float())
         label = data.label[rows[rows < len(data.label)]]
         parts = {}
@@ -259,7 +260,7 @@ def _epoch(
         for group in adam.param_groups:
             group["lr"] = phase.rate * rate_at(progress) * group.get("share", 1.0)
         parts = task.loss(
-            view(data.images[rows], rng, STRENGTH),
+            whole(data.images[rows], rng, STRENGTH),
             data,
             rows,
             bf16=data.device.type == "cuda" and phase.name == "float",
@@ -332,7 +333,7 @@ def as_teacher(net: Embedder) -> Callable[[torch.Tensor], tuple[torch.Tensor, No
 
     @torch.no_grad()
     def say(pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return F.normalize(twin(pixels)), None
+        return F.normalize(twin(piece(pixels))), None
 
     return say
 
