@@ -18,9 +18,13 @@ W, H = FRAME_W, FRAME_H
 MIN_FACE, MAX_FACE = 23.0, 212.0  # height of a face
 SOURCE_WEIGHT = {"celeba": 0.42, "web": 0.2, "aaf": 0.16, "mask": 0.12, "nomask": 0.1}
 _HEADS = "fiw"  # source of the pictures that only give heads
+_SWAPPED_WHOLE = 0.15  # of the faces in whole photographs
 _SWAPPED = 0.35  # of the photographs, where heads are given
 _ALIKE = 0.16  # how far another head's points may lie from the face's, of the eye distance
 _NOISE = 1 << 20
+_WHOLE = 0.4  # of the scenes: one photograph as it is, small faces in their own surroundings
+_SMALL, _MORE_SMALL = 64.0, 0.3  # so many of the faces are no higher than this
+_GREY = 114  # about a photograph that fills less than the frame, as `fit` leaves it
 _OUTLINE = np.array([(math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * math.pi, 24, endpoint=False)])
 
 
@@ -34,17 +38,20 @@ class Scenes:
         for frame in frames:
             if frame.source != _HEADS and any(not f.ignore for f in frame.faces):
                 self.photos.setdefault(frame.source, []).append((_pyramid(frame.pixels), frame.faces))
+        self.whole = [photo for photos in self.photos.values() for photo in photos for _ in range(_showings(photo))]
         self.sources = sorted(self.photos)
         weights = np.array([SOURCE_WEIGHT.get(s, 0.1) for s in self.sources])
         self.weights = weights / max(1e-9, weights.sum())
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, list[Face]]:
         """A uint8 (240, 320) image and its faces in that image's pixels."""
+        if rng.random() < _WHOLE:
+            return self._whole(rng)
         canvas = self.room(rng)
         faces: list[Face] = []
         count = rng.choice([0, 1, 2, 3], p=[0.12, 0.58, 0.2, 0.1])
         for index in range(count):
-            limit = MAX_FACE if count == 1 else 120.0
+            limit = _SMALL if rng.random() < _MORE_SMALL else MAX_FACE if count == 1 else 120.0
             faces = self._photo(rng, canvas, faces, limit, last=index == count - 1)
         for face in faces:
             if not face.ignore and rng.random() < 0.14:
@@ -65,6 +72,43 @@ class Scenes:
         centre = (rng.uniform(0.3, 0.7) * width, rng.uniform(0.3, 0.7) * height)
         move = _affine(centre, (W / 2, H / 2), scale, angle, rng.random() < 0.5)
         return _warp(levels, move, scale, cv2.BORDER_REFLECT, (0, 0, W, H))
+
+    def _whole(self, rng):
+        """One photograph, fitted into the frame as evaluation does, or somewhat nearer or farther."""
+        levels, own = self.whole[rng.integers(len(self.whole))]
+        height, width = levels[0].shape
+        fitted = min(1.0, W / width, H / height)
+        sizes = [f.box[2:].max() * fitted for f in own if not f.ignore]
+        low, high = max(-1.0, min(0.0, math.log(26 / min(sizes)))), 0.2
+        scale = fitted * math.exp(rng.normal(0, 0.06) if rng.random() < 0.5 else rng.uniform(low, high))
+        angle = rng.uniform(-20, 20) if rng.random() < 0.15 else rng.normal(0, 3)
+        flip = rng.random() < 0.5
+        spare = np.abs([W - scale * width, H - scale * height]) / 2
+        place = np.array([W, H]) / 2 + spare * rng.uniform(-1, 1, 2) * (rng.random() < 0.7)
+        move = _affine(((width - 1) / 2, (height - 1) / 2), place - 0.5, scale, angle, flip)
+        corners = (
+            np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]) @ move[:, :2].T + move[:, 2]
+        )
+        shown, window = _polygon(corners)
+        ground = rng.random()
+        if ground < 0.3:
+            canvas = self.room(rng)
+        else:
+            canvas = np.full((H, W), _GREY if ground < 0.65 else rng.integers(0, 256), np.uint8)
+        if ground > 0.8:
+            window, shown[:] = (0, 0, W, H), 255  # replicated edges
+        _lay(canvas, _warp(levels, move, scale, cv2.BORDER_REPLICATE, window), shown, window, False)
+        faces = []
+        for face in own:
+            other = None
+            if self.heads and not face.ignore and rng.random() < _SWAPPED_WHOLE:
+                other = self._head(rng, canvas, face, move, shown)
+            faces.append(other or _move_face(face, move, scale, angle, flip))
+        faces = [f for f in (_visible(f, shown) for f in faces) if f]
+        for face in faces:
+            if not face.ignore and rng.random() < 0.06:
+                (_cover if rng.random() < 0.6 else _shade)(rng, canvas, face)
+        return (light(rng, canvas) if rng.random() < 0.6 else canvas), faces
 
     def _photo(self, rng, canvas, faces, limit, last):
         """Lays one photograph over the canvas so that a face of it gets the size and place drawn."""
@@ -167,6 +211,15 @@ class Scenes:
             _soften(mask, window, 9)
         _lay(canvas, _part(patch, window), mask, window, is_soft)
         faces[:] = [f for f in (_hidden(f, mask) for f in faces) if f]
+
+
+def _showings(photo) -> int:
+    """Whole photographs with small faces are few, and shown the more often."""
+    levels, faces = photo
+    height, width = levels[0].shape
+    fitted = min(1.0, W / width, H / height)
+    smallest = min(f.box[2:].max() * fitted for f in faces if not f.ignore)
+    return 4 if smallest < 48 else 3 if smallest < 64 else 2 if smallest < 90 else 1
 
 
 def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

@@ -18,9 +18,12 @@ from models.detector.data import fit, read_frames
 from models.detector.evaluate import HERE, evaluate
 from models.detector.metrics import choose_threshold, detect
 from models.detector.train import WORK, empty_views, shaped_for
+from models.layers import fit_lanes
 from models.pack import write_pack
 from models.runtime import Int8Model
 from models.tflite_writer import write_tflite
+
+_VIEWS = 100  # of each empty room, to set the threshold on: with few it hangs on two or three of them
 
 
 def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 1.0, folder: Path = HERE) -> dict:
@@ -28,12 +31,13 @@ def export(checkpoint: Path, faces_dir: str | Path, false_per_100: float = 1.0, 
     state = torch.load(checkpoint, weights_only=True)
     net = shaped_for(state["phase"])
     net.load_state_dict(state["average"])
+    fit_lanes(net)
     graph = net.to_graph({})
     graph.validate()
     tflite = write_tflite(graph)
     network = Int8Model(tflite).run
     rooms = [fit(f) for f in read_frames(faces_dir, ("tune",)) if not f.faces]
-    views = empty_views(rooms, state["seed"] + 1)
+    views = empty_views(rooms, state["seed"] + 1, _VIEWS)
     threshold = choose_threshold([detect(network, view) for view in views], false_per_100)
     graph.meta = {"kind": "detector", "threshold": threshold}
     files = {"detector.tflite": tflite, "detector.pack": write_pack(graph)}

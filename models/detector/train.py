@@ -33,13 +33,12 @@ from models.simulate import read_tflite
 
 WORK = Path(__file__).resolve().parents[2] / ".cache" / "ckpt" / "detector"
 TOP_RATES = {"float": 4e-3, "folded": 1.5e-3, "quant": 4e-4}
-_SCORE_WEIGHT, _POINTS_WEIGHT = 1.5, (2.0, 3.0)  # in the loss, beside 1 for the box; points: at a phase's start and end
+_SCORE_WEIGHT, _POINTS_WEIGHT = 3.0, 1.5  # in the loss, beside 1 for the box
 _HARD_ROOMS, _HARD_SHARE = 512, 13  # empty rooms kept for their false boxes; one in so many of what is shown
 _MINE_EVERY, _MINED, _MINE_KEPT = 12, 64, 8  # steps; rooms drawn then, and how many of them are kept
 SAVE_EVERY_S, LOOK_EVERY_S = 90, 300
 _CALIBRATION_BATCHES = 12
 _POOL, _SHOWINGS = 6000, 5  # scenes kept to be shown again, and how often each is shown
-_ROOM_VIEWS = 20  # of each empty room, to set the threshold on
 
 
 class SceneStream(IterableDataset):
@@ -168,8 +167,7 @@ class Trainer:
             self._show_hard(pixels, kind)
             parts = loss_of(self.net(_input(pixels)), kind, target)
             self.optimiser.zero_grad(set_to_none=True)
-            points_weight = _POINTS_WEIGHT[0] + (_POINTS_WEIGHT[1] - _POINTS_WEIGHT[0]) * done
-            (_SCORE_WEIGHT * parts["score"] + parts["box"] + points_weight * parts["points"]).backward()
+            (_SCORE_WEIGHT * parts["score"] + parts["box"] + _POINTS_WEIGHT * parts["points"]).backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
             self.optimiser.step()
             self.average.follow(self.net)
@@ -285,10 +283,10 @@ def as_network(net: Detector):
     return network
 
 
-def empty_views(rooms: list[Frame], seed: int) -> list[np.ndarray]:
+def empty_views(rooms: list[Frame], seed: int, each: int = 20) -> list[np.ndarray]:
     """Views of empty rooms, cropped, turned and lit by chance: more to err on than rooms."""
     scenes, rng = Scenes(rooms), np.random.default_rng(seed)
-    return [light(rng, scenes.room(rng)) for _ in range(_ROOM_VIEWS * len(rooms))]
+    return [light(rng, scenes.room(rng)) for _ in range(each * len(rooms))]
 
 
 def main() -> None:

@@ -62,6 +62,20 @@ def test_a_scene_holds_the_pictures_that_its_labels_name() -> None:
     assert seen > 60
 
 
+def test_whole_photographs_keep_their_surroundings_and_labels() -> None:
+    photo = np.full((240, 320), 60, np.uint8)
+    photo[100:132, 150:176] = 250
+    scenes = Scenes([Frame("a", "web", photo, [face(150, 100, 32)]), Frame("r", "background", photo)])
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        image, faces = scenes._whole(rng)
+        assert image.shape == (240, 320) and image.dtype == np.uint8
+        for found in (f for f in faces if not f.ignore):
+            x, y, w, h = found.box
+            inside = image[int(y + h / 3) : int(y + 2 * h / 3), int(x + w / 3) : int(x + 2 * w / 3)]
+            assert 20 < h < 50 and inside.mean() > np.median(image)
+
+
 def test_labels_are_what_most_looks_agree_on() -> None:
     """Eight looks: one face seen by all of them, a ghost seen twice, another face that the label lacks."""
     good, ghost, missed = face(20, 20, 60), face(150, 30, 50), face(220, 120, 70)
