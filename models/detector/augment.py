@@ -12,19 +12,18 @@ import math
 import cv2
 import numpy as np
 
-from models.detector.data import FRAME_H, FRAME_W, MIRRORED, Face, Frame
+from models.detector.data import FRAME_H, FRAME_W, MIRRORED, SURROUND, Face, Frame, fitting
 
 W, H = FRAME_W, FRAME_H
 MIN_FACE, MAX_FACE = 23.0, 212.0  # height of a face
 SOURCE_WEIGHT = {"celeba": 0.42, "web": 0.2, "aaf": 0.16, "mask": 0.12, "nomask": 0.1}
 _HEADS = "fiw"  # source of the pictures that only give heads
-_SWAPPED_WHOLE = 0.15  # of the faces in whole photographs
-_SWAPPED = 0.35  # of the photographs, where heads are given
+_SWAPPED, _SWAPPED_WHOLE = 0.35, 0.15  # of the faces of laid and of whole photographs, where heads are given
+_COVERED, _COVERED_WHOLE = 0.14, 0.06  # likewise: by a mask or sunglasses
 _ALIKE = 0.16  # how far another head's points may lie from the face's, of the eye distance
 _NOISE = 1 << 20
 _WHOLE = 0.4  # of the scenes: one photograph as it is, small faces in their own surroundings
 _SMALL, _MORE_SMALL = 64.0, 0.3  # so many of the faces are no higher than this
-_GREY = 114  # about a photograph that fills less than the frame, as `fit` leaves it
 _OUTLINE = np.array([(math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * math.pi, 24, endpoint=False)])
 
 
@@ -51,11 +50,11 @@ class Scenes:
         faces: list[Face] = []
         count = rng.choice([0, 1, 2, 3], p=[0.12, 0.58, 0.2, 0.1])
         for index in range(count):
-            limit = _SMALL if rng.random() < _MORE_SMALL else MAX_FACE if count == 1 else 120.0
+            limit = MAX_FACE if count == 1 else 120.0
+            if rng.random() < _MORE_SMALL:
+                limit = _SMALL
             faces = self._photo(rng, canvas, faces, limit, last=index == count - 1)
-        for face in faces:
-            if not face.ignore and rng.random() < 0.14:
-                (_cover if rng.random() < 0.6 else _shade)(rng, canvas, face)
+        _cover_some(rng, canvas, faces, _COVERED)
         if rng.random() < 0.15:
             self._occlude(rng, canvas, faces)
         return light(rng, canvas), faces
@@ -77,37 +76,24 @@ class Scenes:
         """One photograph, fitted into the frame as evaluation does, or somewhat nearer or farther."""
         levels, own = self.whole[rng.integers(len(self.whole))]
         height, width = levels[0].shape
-        fitted = min(1.0, W / width, H / height)
-        sizes = [f.box[2:].max() * fitted for f in own if not f.ignore]
-        low, high = max(-1.0, min(0.0, math.log(26 / min(sizes)))), 0.2
-        scale = fitted * math.exp(rng.normal(0, 0.06) if rng.random() < 0.5 else rng.uniform(low, high))
+        low, high = max(-1.0, min(0.0, math.log(26 / _smallest(levels, own)))), 0.2
+        scale = fitting(levels[0]) * math.exp(rng.normal(0, 0.06) if rng.random() < 0.5 else rng.uniform(low, high))
         angle = rng.uniform(-20, 20) if rng.random() < 0.15 else rng.normal(0, 3)
         flip = rng.random() < 0.5
         spare = np.abs([W - scale * width, H - scale * height]) / 2
         place = np.array([W, H]) / 2 + spare * rng.uniform(-1, 1, 2) * (rng.random() < 0.7)
         move = _affine(((width - 1) / 2, (height - 1) / 2), place - 0.5, scale, angle, flip)
-        corners = (
-            np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]) @ move[:, :2].T + move[:, 2]
-        )
-        shown, window = _polygon(corners)
+        shown, window = _polygon(_corners(move, 0, 0, width - 1, height - 1))
         ground = rng.random()
         if ground < 0.3:
             canvas = self.room(rng)
         else:
-            canvas = np.full((H, W), _GREY if ground < 0.65 else rng.integers(0, 256), np.uint8)
+            canvas = np.full((H, W), SURROUND if ground < 0.65 else rng.integers(0, 256), np.uint8)
         if ground > 0.8:
             window, shown[:] = (0, 0, W, H), 255  # replicated edges
         _lay(canvas, _warp(levels, move, scale, cv2.BORDER_REPLICATE, window), shown, window, False)
-        faces = []
-        for face in own:
-            other = None
-            if self.heads and not face.ignore and rng.random() < _SWAPPED_WHOLE:
-                other = self._head(rng, canvas, face, move, shown)
-            faces.append(other or _move_face(face, move, scale, angle, flip))
-        faces = [f for f in (_visible(f, shown) for f in faces) if f]
-        for face in faces:
-            if not face.ignore and rng.random() < 0.06:
-                (_cover if rng.random() < 0.6 else _shade)(rng, canvas, face)
+        faces = self._shown(rng, canvas, own, move, (scale, angle, flip), shown, _SWAPPED_WHOLE)
+        _cover_some(rng, canvas, faces, _COVERED_WHOLE)
         return (light(rng, canvas) if rng.random() < 0.6 else canvas), faces
 
     def _photo(self, rng, canvas, faces, limit, last):
@@ -131,13 +117,18 @@ class Scenes:
         warped = _warp(levels, move, scale, cv2.BORDER_REPLICATE, window)
         _lay(canvas, warped, mask, window, is_soft)
         kept = [f for f in (_hidden(f, mask) for f in faces) if f]
-        added = []
-        for f in own:
+        swapped = 0.0 if source == "mask" else _SWAPPED
+        return kept + self._shown(rng, canvas, own, move, (scale, angle, flip), mask, swapped)
+
+    def _shown(self, rng, canvas, own, move, turned, mask, swapped):
+        """The faces of a photograph laid under `mask`, some of them given way to other heads."""
+        faces = []
+        for face in own:
             other = None
-            if self.heads and source != "mask" and not f.ignore and rng.random() < _SWAPPED:
-                other = self._head(rng, canvas, f, move, mask)
-            added.append(other or _move_face(f, move, scale, angle, flip))
-        return kept + [f for f in (_visible(f, mask) for f in added) if f]
+            if self.heads and swapped and not face.ignore and rng.random() < swapped:
+                other = self._head(rng, canvas, face, move, mask)
+            faces.append(other or _move_face(face, move, *turned))
+        return [f for f in (_visible(f, mask) for f in faces) if f]
 
     def _head(self, rng, canvas, face, move, shown):
         """Another head in the place of a photograph's face, where one of some tried looks the same way."""
@@ -187,8 +178,7 @@ class Scenes:
             x1, y1 = min(x1, x + w + grow[2] * w), min(y1, y + h + grow[3] * h)
         elif style < 0.6:
             return np.full((H, W), 255, np.uint8), (0, 0, W, H), False  # replicated edges: the photograph fills all
-        corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ move[:, :2].T + move[:, 2]
-        mask, window = _polygon(corners)
+        mask, window = _polygon(_corners(move, x0, y0, x1, y1))
         if style < 0.4 and window is not None:
             _soften(mask, window, 1 + 2 * int(rng.uniform(0.03, 0.16) * scale * face.box[3]))
         return mask, window, style < 0.4
@@ -215,11 +205,13 @@ class Scenes:
 
 def _showings(photo) -> int:
     """Whole photographs with small faces are few, and shown the more often."""
-    levels, faces = photo
-    height, width = levels[0].shape
-    fitted = min(1.0, W / width, H / height)
-    smallest = min(f.box[2:].max() * fitted for f in faces if not f.ignore)
+    smallest = _smallest(*photo)
     return 4 if smallest < 48 else 3 if smallest < 64 else 2 if smallest < 90 else 1
+
+
+def _smallest(levels, faces) -> float:
+    """Longer side of the smallest face that counts, in pixels of the frame that the photograph is fitted into."""
+    return min(f.box[2:].max() for f in faces if not f.ignore) * fitting(levels[0])
 
 
 def light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -261,6 +253,13 @@ def _noise() -> np.ndarray:
     return _bank[0]
 
 
+def _cover_some(rng, canvas, faces, share):
+    """A mask or sunglasses on so many of the faces that count."""
+    for face in faces:
+        if not face.ignore and rng.random() < share:
+            (_cover if rng.random() < 0.6 else _shade)(rng, canvas, face)
+
+
 def _cover(rng, canvas, face):
     """A mask over nose, mouth and chin, as the points say where they are."""
     eyes, nose, mouth = face.points[:2].mean(0), face.points[2], face.points[3:].mean(0)
@@ -298,6 +297,10 @@ def _paint(rng, canvas, outline, tone, feather):
     part = _part(canvas, window)
     keep = rng.uniform(0, 0.35)
     _lay(canvas, cv2.convertScaleAbs(part, alpha=keep, beta=(1 - keep) * tone), mask, window, True)
+
+
+def _corners(move, x0, y0, x1, y1):
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ move[:, :2].T + move[:, 2]
 
 
 def _polygon(corners):

@@ -21,6 +21,7 @@ FRAME_W, FRAME_H = 320, 240
 POINTS = ("reye", "leye", "nose", "rmouth", "lmouth")
 MIRRORED = [1, 0, 2, 4, 3]  # in a mirrored picture the right eye is the left eye
 HELD_PERCENT, TUNE_PERCENT = 18, 7
+SURROUND = 114  # grey about a picture that fills less than the frame
 
 
 @dataclass
@@ -73,10 +74,16 @@ def read_frames(faces_dir: str | Path, parts: tuple[str, ...]) -> list[Frame]:
     return frames
 
 
-def fit(frame: Frame, fill: int = 114) -> Frame:
+def fitting(pixels: np.ndarray) -> float:
+    """The scale at which a picture fits into the frame: down where it must, never up."""
+    height, width = pixels.shape
+    return min(1.0, FRAME_W / width, FRAME_H / height)
+
+
+def fit(frame: Frame, fill: int = SURROUND) -> Frame:
     """The frame centred in 320x240: scaled down where it does not fit, never up, the rest plain grey."""
     height, width = frame.pixels.shape
-    scale = min(1.0, FRAME_W / width, FRAME_H / height)
+    scale = fitting(frame.pixels)
     size = (round(width * scale), round(height * scale))
     image = Image.fromarray(frame.pixels)
     if scale < 1:

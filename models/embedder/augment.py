@@ -126,9 +126,7 @@ def _glasses(x: torch.Tensor, rng: torch.Generator, strength: float) -> torch.Te
     v, u = torch.meshgrid(*(torch.arange(STORED_SIDE, device=x.device, dtype=x.dtype),) * 2, indexing="ij")
     wide, high, rim = _uniform(n, rng, 11, 16), _uniform(n, rng, 8, 13), _uniform(n, rng, 1.0, 3.0)
     drop, power, shade = _uniform(n, rng, -1, 4), _uniform(n, rng, 2, 5), _uniform(n, rng, 0, 0.35)
-    edge = torch.full(
-        (n, 1, STORED_SIDE, STORED_SIDE), math.inf, device=x.device
-    )  # distance from the nearer lens's edge
+    edge = torch.full((n, *x.shape[1:]), math.inf, device=x.device)  # distance from the nearer lens's edge
     for eye_x, eye_y in _EYES:
         across, down = ((u - eye_x) / wide).abs(), ((v - eye_y - drop) / high).abs()
         edge = torch.minimum(edge, ((across**power + down**power) ** (1 / power) - 1) * high)

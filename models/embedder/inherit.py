@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import layers
-from models.data import CORNER, FACE_SIDE
+from models.embedder.augment import piece
 from models.embedder.net import Embedder
 from models.embedder.teachers import MEAN, STD
 from models.layers import Conv, pad_same
@@ -120,7 +120,7 @@ def inherit(net: Embedder, teacher: Teacher, images: torch.Tensor, embeddings: t
     with torch.no_grad():
         pixels = _pixels(images[torch.randperm(len(images), generator=rng)[:_BLOCK_FACES]])
         wanted = [torch.cat(parts) for parts in zip(*map(teacher.maps, pixels.split(_PART)), strict=True)]
-        x = torch.cat([stem(part) for part in _inner(pixels).split(_PART)])
+        x = torch.cat([stem(part) for part in piece(pixels).split(_PART)])
         place, at = 1, 5
         while place < BLOCKS:
             convs = chain[at : at + 3] if place in STRIDES else list(chain[at].body)
@@ -132,7 +132,7 @@ def inherit(net: Embedder, teacher: Teacher, images: torch.Tensor, embeddings: t
         rows = torch.randperm(len(images), generator=rng)[:_HEAD_FACES]
         body = nn.Sequential(*chain[:-1])
         features = torch.cat(
-            [body(_inner(_pixels(images[part]))).permute(0, 2, 3, 1).flatten(1) for part in rows.split(_PART)]
+            [body(piece(_pixels(images[part]))).permute(0, 2, 3, 1).flatten(1) for part in rows.split(_PART)]
         )
         weight, bias = _least_squares(features, embeddings[rows] * _NORM, 3e-3)
         tail[-1].weight.copy_(weight)
@@ -141,11 +141,6 @@ def inherit(net: Embedder, teacher: Teacher, images: torch.Tensor, embeddings: t
 
 def _pixels(images: torch.Tensor) -> torch.Tensor:
     return (images[:, None].float() / 256).contiguous(memory_format=torch.channels_last)
-
-
-def _inner(pixels: torch.Tensor) -> torch.Tensor:
-    end = CORNER + FACE_SIDE
-    return pixels[:, :, CORNER:end, CORNER:end].contiguous(memory_format=torch.channels_last)
 
 
 def _learn_stem(stem: nn.Sequential, teacher: Teacher, images: torch.Tensor, rng: torch.Generator) -> None:
@@ -162,7 +157,7 @@ def _learn_stem(stem: nn.Sequential, teacher: Teacher, images: torch.Tensor, rng
         pixels = _pixels(images[torch.randint(len(images), (_STEM_BATCH,), generator=rng)])
         pixels = pixels.flip(3) if step % 2 else pixels
         pixels = (pixels * (0.6 + 0.8 * torch.rand(len(pixels), 1, 1, 1, generator=rng))).clamp(0, 1)
-        error = _error(stem(_inner(pixels)), _cut(teacher.entrance(pixels), 0))
+        error = _error(stem(piece(pixels)), _cut(teacher.entrance(pixels), 0))
         adam.zero_grad()
         error.backward()
         adam.step()

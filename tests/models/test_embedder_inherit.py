@@ -8,6 +8,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from models import layers  # noqa: E402
 from models.embedder import inherit  # noqa: E402
+from models.embedder.augment import piece  # noqa: E402
 from models.embedder.inherit import BLOCKS, STRIDES, Teacher  # noqa: E402
 from models.embedder.net import EMBEDDING, Embedder  # noqa: E402
 from models.layers import Conv, image_quant  # noqa: E402
@@ -86,5 +87,5 @@ def test_an_inherited_net_gives_the_teachers_embeddings(teacher, monkeypatch):
     net = Embedder()
     inherit.inherit(net, teacher, images, wanted, 1)
     with torch.no_grad():
-        found = F.normalize(net(inherit._inner(inherit._pixels(images))))
+        found = F.normalize(net(piece(inherit._pixels(images))))
     assert (found * wanted).sum(1).mean() > 0.8
