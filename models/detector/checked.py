@@ -1,17 +1,14 @@
-"""Labels of held-back frames that were looked at and corrected by eye: which frames, and how to read the table.
+"""Labels of the held-back frames, looked at and corrected by eye: how to read the table.
 
-The rule: of the held-back part, in the order of the SHA-256 of the file's name, the first QUOTA frames of each source
-(that is every empty room, and 126 of 366 frames with faces).
-checked_labels.csv has a row per face of these frames, or one with face -1 for a frame without any. Its action says what
-the eye made of the teacher's label: "kept", "moved" (box or points put right), "added" (the teacher missed it),
-"ignored" (no telling where the points are, or no person's own face: counts neither way), "removed" (no face),
-"empty" (a room, and it is empty). Rows "removed" stay in the table as a record; nothing reads them as a face.
+checked_labels.csv has a row per face, or one with face -1 for a frame without any. Its action says what the eye made of
+the teacher's label: "kept", "moved" (box or points put right), "added" (the teacher missed it), "ignored" (no telling
+where the points are, or no person's own face: counts neither way), "removed" (no face), "empty" (a room, and it is
+empty). Rows "removed" stay in the table as a record; nothing reads them as a face.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +18,7 @@ import numpy as np
 from models.detector.data import POINTS, Face, Frame
 
 TABLE = Path(__file__).resolve().parent / "checked_labels.csv"
-QUOTA = {"celeba": 45, "web": 36, "mask": 15, "nomask": 15, "aaf": 15, "background": 108}
 COLUMNS = ["file", "source", "face", "x", "y", "w", "h", *(f"{p}_{axis}" for p in POINTS for axis in "xy"), "action"]
-
-
-def choose(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames to look at, by the rule, source by source."""
-    order = sorted(frames, key=lambda frame: hashlib.sha256(frame.file.encode()).hexdigest())
-    return [f for source, most in QUOTA.items() for f in [g for g in order if g.source == source][:most]]
 
 
 def read(table: Path = TABLE) -> dict[str, list[Face]]:

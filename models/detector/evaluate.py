@@ -2,8 +2,7 @@
 
 Runs detector.tflite under TFLite's reference kernels (equal to the panel's bit for bit) and the panel's own
 decoder, on the held-back part, every picture fitted into a 320x240 frame, at the threshold that ships. Keys that end
-in _checked are of the frames whose labels were corrected by eye (models/detector/checked.py), keys that end in
-_unchecked of the same frames with the teacher's labels.
+in _checked are of the same frames with the labels corrected by eye (models/detector/checked.py).
 
 With --teacher 640x480 the network that made the labels is measured instead, on the same grey frames brought to that
 size, at the threshold that leaves one false box per 100 of the empty frames: what its own labels let anybody reach.
@@ -61,24 +60,16 @@ def _figures(read: list[Frame], frames: list[Frame], found: list[list[Found]], t
         mine = [(f, d) for f, d in zip(frames, found, strict=True) if f.source == source]
         part = measure([f for f, _ in mine], [d for _, d in mine], threshold)
         figures["recall_by_source"][source] = [part["recall"], part["faces"]]
-    figures |= _checked(read, frames, found, threshold)
+    checked = measure(*_checked(read, frames, found), threshold)
+    figures |= {f"{name}_checked": value for name, value in checked.items()}
     return figures | {"threshold": threshold, "overlap": MATCH_OVERLAP, "smallest_px": SMALLEST}
 
 
-def _seen(read: list[Frame], frames: list[Frame], found: list[list[Found]]) -> tuple[list, list, list]:
-    """Of the frames that were looked at: with the teacher's labels, with the checked ones, and the boxes found."""
+def _checked(read: list[Frame], frames: list[Frame], found: list[list[Found]]) -> tuple[list, list]:
+    """The frames that were looked at, with their checked labels; and the boxes found in them."""
     right = {f.file: fit(f) for f in relabelled(read)}
-    seen = [(frame, boxes) for frame, boxes in zip(frames, found, strict=True) if frame.file in right]
-    return [f for f, _ in seen], [right[f.file] for f, _ in seen], [boxes for _, boxes in seen]
-
-
-def _checked(read: list[Frame], frames: list[Frame], found: list[list[Found]], threshold: int) -> dict:
-    """The checked frames' figures by their checked and by their unchecked labels."""
-    unchecked, checked, boxes = _seen(read, frames, found)
-    report = {}
-    for ending, labelled in (("unchecked", unchecked), ("checked", checked)):
-        report |= {f"{name}_{ending}": value for name, value in measure(labelled, boxes, threshold).items()}
-    return report
+    seen = [(right[f.file], boxes) for f, boxes in zip(frames, found, strict=True) if f.file in right]
+    return [f for f, _ in seen], [boxes for _, boxes in seen]
 
 
 def plot(network: Network, faces_dir: str | Path, threshold: int, folder: Path) -> None:
@@ -87,8 +78,7 @@ def plot(network: Network, faces_dir: str | Path, threshold: int, folder: Path) 
 
     read, frames = _held_back(faces_dir)
     found = [detect(network, f.pixels) for f in frames]
-    _, checked, boxes = _seen(read, frames, found)
-    draw((frames, found), (checked, boxes), threshold, folder)
+    draw((frames, found), _checked(read, frames, found), threshold, folder)
 
 
 def size(text: str) -> tuple[int, int]:

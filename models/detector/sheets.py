@@ -1,4 +1,4 @@
-"""Contact sheets for checking labels by eye: nine frames a picture, each with its faces enlarged below.
+"""Contact sheets for checking the held-back labels by eye: nine frames a picture, each with its faces enlarged below.
 
     python -m models.detector.sheets --faces ../shared/faces --out /tmp/sheets [--checked]
 
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--checked", action="store_true", help="draw the checked labels, not the teacher's")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    frames = checked.choose(read_frames(options.faces, ("held",)))
+    frames = read_frames(options.faces, ("held",))
     if options.checked:
         frames = checked.relabelled(frames)
     for start in range(0, len(frames), 9):
