@@ -12,7 +12,7 @@ demo: $(READY)
 	@$(BIN)/menshen demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 # Power cuts at every operation of the vault's flash, and thousands of random histories; at most 5 minutes.
 faults: $(READY)
