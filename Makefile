@@ -11,6 +11,7 @@ ARGS ?=
 demo: $(READY)
 	@$(BIN)/menshen demo $(ARGS)
 
+# More workers than the two cores that it is meant for: panels wait more than they work.
 test: $(READY)
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 

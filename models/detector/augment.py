@@ -49,11 +49,11 @@ class Scenes:
         canvas = self.room(rng)
         faces: list[Face] = []
         count = rng.choice([0, 1, 2, 3], p=[0.12, 0.58, 0.2, 0.1])
-        for index in range(count):
+        for _ in range(count):
             limit = MAX_FACE if count == 1 else 120.0
             if rng.random() < _MORE_SMALL:
                 limit = _SMALL
-            faces = self._photo(rng, canvas, faces, limit, last=index == count - 1)
+            faces = self._photo(rng, canvas, faces, limit)
         _cover_some(rng, canvas, faces, _COVERED)
         if rng.random() < 0.15:
             self._occlude(rng, canvas, faces)
@@ -96,7 +96,7 @@ class Scenes:
         _cover_some(rng, canvas, faces, _COVERED_WHOLE)
         return (light(rng, canvas) if rng.random() < 0.6 else canvas), faces
 
-    def _photo(self, rng, canvas, faces, limit, last):
+    def _photo(self, rng, canvas, faces, limit):
         """Lays one photograph over the canvas so that a face of it gets the size and place drawn."""
         source = self.sources[rng.choice(len(self.sources), p=self.weights)]
         photos = self.photos[source]

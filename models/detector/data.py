@@ -80,7 +80,7 @@ def fitting(pixels: np.ndarray) -> float:
     return min(1.0, FRAME_W / width, FRAME_H / height)
 
 
-def fit(frame: Frame, fill: int = SURROUND) -> Frame:
+def fit(frame: Frame) -> Frame:
     """The frame centred in 320x240: scaled down where it does not fit, never up, the rest plain grey."""
     height, width = frame.pixels.shape
     scale = fitting(frame.pixels)
@@ -89,7 +89,7 @@ def fit(frame: Frame, fill: int = SURROUND) -> Frame:
     if scale < 1:
         image = image.resize(size, Image.Resampling.BILINEAR)
     left, top = (FRAME_W - size[0]) // 2, (FRAME_H - size[1]) // 2
-    canvas = np.full((FRAME_H, FRAME_W), fill, np.uint8)
+    canvas = np.full((FRAME_H, FRAME_W), SURROUND, np.uint8)
     canvas[top : top + size[1], left : left + size[0]] = np.asarray(image)
     shift = np.array([left, top], np.float32) + (scale - 1) / 2  # coordinates count from pixel centres
     faces = []
