@@ -12,8 +12,11 @@ accumulators below 2**24 grid steps are exact, and `requantise` repeats TFLite's
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +25,7 @@ from torch.nn import functional as F
 
 from models.graph import LANE_MAX, MIN_SHIFT
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _KEEP = 8192  # activation values kept per observed batch and layer
 _WEIGHT_EXPONENTS = range(0, 15)
 _ACT_EXPONENTS = range(-4, 12)
@@ -290,6 +294,12 @@ class Linear(_Weighted):
     def graph_weights(self, steps: np.ndarray) -> np.ndarray:
         return steps.T
 
+    @torch.no_grad()
+    def load(self, weights: np.ndarray, bias: np.ndarray) -> None:
+        """As `Conv.load`."""
+        self.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights.T)))
+        self.bias.copy_(torch.from_numpy(bias))
+
 
 class Chain(nn.Sequential):
     """Layers one after the other."""
@@ -333,6 +343,24 @@ def fold(net: nn.Module) -> None:
     for module in weighted(net):
         if isinstance(module, Conv):
             module.fold()
+
+
+def load_tflite(net: nn.Module, file: Path) -> None:
+    """Folds the net and gives it the weights of an int8 .tflite of the same net, in float."""
+    from models.simulate import read_tflite
+
+    fold(net)
+    graph = read_tflite(file)
+    for layer, op in zip(weighted(net), (op for op in graph.ops if op.weights is not None), strict=True):
+        layer.load(op.weights * op.w_scale, op.bias * (op.w_scale * graph.tensors[op.inputs[0]].scale))
+
+
+def keep_memory() -> None:
+    """Let glibc keep what is freed: a step's large tensors otherwise get new pages each time, a third of its time."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @torch.no_grad()

@@ -28,8 +28,7 @@ from models.detector.metrics import choose_threshold, detect, measure
 from models.detector.net import Detector
 from models.detector.relabel import training_frames
 from models.detector.targets import NEGATIVE, Loss, assign, mirrored
-from models.layers import calibrate, equalise, fold, set_mode, weighted
-from models.simulate import read_tflite
+from models.layers import calibrate, equalise, fold, keep_memory, load_tflite, set_mode
 
 WORK = Path(__file__).resolve().parents[2] / ".cache" / "ckpt" / "detector"
 TOP_RATES = {"float": 4e-3, "folded": 1.5e-3, "quant": 4e-4}
@@ -113,7 +112,9 @@ class Trainer:
             self._resume()
         elif options.start:
             self.phase = "folded"
-            self._take(from_tflite(options.start))
+            net = Detector()
+            load_tflite(net, options.start)
+            self._take(net)
 
     def run(self) -> Detector:
         """The phases that are left; returns the averaged, quantised net."""
@@ -255,17 +256,6 @@ def shaped_for(phase: str) -> Detector:
     return net
 
 
-def from_tflite(file: Path) -> Detector:
-    """A folded net with the weights of a file that `export` wrote."""
-    net = shaped_for("folded")
-    graph = read_tflite(file)
-    ops = [op for op in graph.ops if op.weights is not None]
-    with torch.no_grad():
-        for layer, op in zip(weighted(net), ops, strict=True):
-            layer.load(op.weights * op.w_scale, op.bias * (op.w_scale * graph.tensors[op.inputs[0]].scale))
-    return net
-
-
 def _input(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels.float() / 256)[:, None].to(memory_format=torch.channels_last)
 
@@ -305,6 +295,7 @@ def main() -> None:
     parser.add_argument("--no-export", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_memory()
     Trainer(options).run()
     if not options.no_export:
         from models.detector.export import export

@@ -3,7 +3,8 @@
     python -m models.embedder.evaluate --faces ../shared/faces --json
 
 With --float CHECKPOINT the float net of a training (it needs torch) is measured by the same code instead; the
-difference is what quantisation costs. --plots FOLDER draws the curves of the card.
+difference is what quantisation costs. --harmed (it needs torch, too) adds pairs with pictures that the training's
+augmentation has made worse. --plots FOLDER draws the curves of the card.
 
 LFW: View 2, ten folds; it tunes nothing. val: persons and families apart from the training's. aaf: persons of
 All-Age-Faces kept out of the training, one picture each, impostors of the same gender and 20-year age band;
@@ -32,6 +33,7 @@ from models.graph import Graph
 from models.simulate import read_tflite, run
 
 HERE = Path(__file__).resolve().parent
+_HARM, _HARM_SEED = 0.8, 1  # the augmentation's strength, more than the training's
 
 
 def levelled(faces: np.ndarray) -> np.ndarray:
@@ -182,12 +184,34 @@ def failures(images: np.ndarray, left: np.ndarray, right: np.ndarray, refused: n
     return report
 
 
+def harmed_figures(net: Embed, images: np.ndarray, clean: np.ndarray, identity: np.ndarray) -> dict:
+    """True accepted where one picture of a pair, or both, met distance, blur, light, covers, glasses, noise or JPEG.
+
+    images: uint8 [n, 112, 112]; clean: their unit embeddings [n, 128].
+    """
+    import torch
+
+    from models.embedder.augment import whole
+
+    views = whole(torch.from_numpy(np.array(images)), torch.Generator().manual_seed(_HARM_SEED), _HARM)
+    harmed = embed_by(net, (views[:, 0] * 256).to(torch.uint8).numpy(), "harmed")
+    left, right = np.triu_indices(len(images), 1)
+    same = identity[left] == identity[right]
+    figures = {}
+    for name, scores in (("one", (clean @ harmed.T)[left, right]), ("both", (harmed @ harmed.T)[left, right])):
+        for label, far in (("1e2", 1e-2), ("1e3", 1e-3)):
+            limit = metrics.threshold_at(scores[~same], far)
+            figures[f"val_{name}_harmed_tar_far_{label}"] = metrics.accepted(scores[same], limit)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=HERE / "embedder.tflite")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--float", type=Path, metavar="CHECKPOINT", help="measure this float net instead")
+    parser.add_argument("--harmed", action="store_true", help="also pairs with pictures made worse")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="also draw the card's curves there")
     parser.add_argument("--record", action="store_true", help="also keep the figures in manifest.json")
     options = parser.parse_args()
@@ -197,9 +221,13 @@ def main() -> None:
     threshold = manifest["threshold_q14"] / metrics.Q14
     source = options.float or options.model
     key = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    sets = Measured.by(float_net(options.float) if options.float else int8_net(graph), key, options.faces)
+    net = float_net(options.float) if options.float else int8_net(graph)
+    sets = Measured.by(net, key, options.faces)
     figures = lfw_figures(sets, threshold) | matcher_figures(sets, threshold)
     figures["door"] = door_figures(sets.val, sets.val_identity, threshold)
+    if options.harmed:
+        images = sets.faces.images[sets.faces.rows("val")]
+        figures |= harmed_figures(net, images, sets.val, sets.val_identity)
     if options.plots:
         from models.embedder.plots import draw
 

@@ -2,14 +2,16 @@
 
     python -m models.embedder.train --faces ../shared/faces --minutes 700
     python -m models.embedder.train --faces ../shared/faces --live --epochs 60         on a GPU
+    python -m models.embedder.train --faces ../shared/faces --live --start FILE.tflite    go on from an int8 net
     python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER        your own pictures
 
 Uses a GPU where torch finds one. Resumes from its checkpoint folder; `--epochs` instead of `--minutes` makes a run
 repeatable to the step. The start is MobileFaceNet, cut down (models/embedder/inherit.py). The loss adds four parts:
 cosine to MobileFaceNet's embedding; a margin softmax over the identities, whose class vectors start at the teacher's
 identity means; and agreement of the batch's similarity matrix with MobileFaceNet's and with EdgeFace's. The teachers
-look at the clean pictures, once, in colour; or, with --live, at the very augmented view that the net gets. Somewhat
-less than half of each batch are mixed faces (models/embedder/mixes.py). What is judged, quantised and exported is the
+look at the clean pictures, once, in colour; with --live at the very augmented view that the net gets, too, and the
+target lies midway between what they say of the two. Somewhat less than half of each batch are mixed faces
+(models/embedder/mixes.py). What is judged, quantised and exported is the
 mean of the weights over the last few hundred steps. Before the quantised phase the embeddings are centred, and the
 float net then is the quantised one's only teacher. With --data alone there is no teacher: the start is chance, and the
 softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
@@ -23,7 +25,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,11 +48,33 @@ BATCH = 128
 MIXED = 56  # of a batch's faces, where there are mixed ones
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
 WEIGHTS = {"cosine": 6.0, "softmax": 0.2, "near matrix": 8.0, "far matrix": 8.0}
-STRENGTH = 0.5  # of the augmentation
+STRENGTH = 0.6  # of the augmentation
+_KEPT = 64  # batches of views from which one to be shown again is drawn
 FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
 CENTRED = "embedder_centred.pt"  # the float net at its end, to measure beside the quantised one
+
+
+@dataclass
+class Shown:
+    """Augmented views with their targets."""
+
+    pixels: torch.Tensor  # uint8 [n, 1, 112, 112], whole views
+    rows: torch.Tensor  # of the images
+    near: torch.Tensor | None  # unit [n, 128]
+    far: torch.Tensor | None  # unit [n, 512]
+
+
+def _drawn(kept: deque[Shown], rng: torch.Generator) -> Shown:
+    """A batch as those kept are, each place filled from the same place of one of them."""
+    picks = torch.randint(len(kept), (len(kept[0].rows),), generator=rng, device=rng.device).tolist()
+
+    def gathered(name: str) -> torch.Tensor | None:
+        tensors = [getattr(batch, name) for batch in kept]
+        return None if tensors[0] is None else torch.stack([tensors[pick][place] for place, pick in enumerate(picks)])
+
+    return Shown(*(gathered(name) for name in ("pixels", "rows", "near", "far")))
 
 
 @dataclass
@@ -62,7 +87,8 @@ class Lessons:
     groups: list[np.ndarray]  # rows of persons of one kind, to be told apart among themselves
     near: torch.Tensor | None = None  # MobileFaceNet on the clean pictures, unit [n, 128]
     far: torch.Tensor | None = None  # EdgeFace on the clean pictures, unit [n, 512]
-    live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # instead: of any whole view
+    live: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]] | None = None  # of any whole view, besides
+    showings: int = 1  # of a view, about
 
     @property
     def device(self) -> torch.device:
@@ -81,10 +107,25 @@ class Lessons:
         return replace(self, images=images, near=near, far=far)
 
     def targets(self, pixels: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """What the two teachers say of these views, or said of their clean pictures."""
-        if self.live:
-            return self.live(pixels)
-        return tuple(None if stored is None else stored[rows] for stored in (self.near, self.far))
+        """What the two teachers say of these views, said of their clean pictures, or midway where there is both."""
+        clean = tuple(None if stored is None else stored[rows] for stored in (self.near, self.far))
+        if not self.live:
+            return clean
+        pairs = zip(self.live(pixels), clean, strict=True)
+        return tuple(now if now is None or was is None else F.normalize(now + was) for now, was in pairs)
+
+    def shown(self, rng: torch.Generator, kept: deque[Shown]) -> tuple[int, Iterator[Shown]]:
+        """How many batches make an epoch, and the batches; `kept` holds what is to be shown again."""
+        batches = self.batches(rng)
+        batches = batches[: max(1, len(batches) // self.showings)]
+        return self.showings * len(batches), self._views(batches, rng, kept)
+
+    def _views(self, batches: list[torch.Tensor], rng: torch.Generator, kept: deque[Shown]) -> Iterator[Shown]:
+        for rows in batches:
+            pixels = whole(self.images[rows], rng, STRENGTH)
+            kept.append(Shown((pixels * 256).to(torch.uint8), rows, *self.targets(pixels, rows)))
+            for _ in range(self.showings):
+                yield kept[-1] if self.showings == 1 else _drawn(kept, rng)
 
     def batches(self, rng: torch.Generator) -> list[torch.Tensor]:
         """Every labelled image once, those of a batch followed by its mixed faces."""
@@ -140,24 +181,23 @@ class Task(nn.Module):
         self.net = Embedder()
         self.classes: nn.Parameter | None = nn.Parameter(centres.clone())
 
-    def loss(self, pixels: torch.Tensor, data: Lessons, rows: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
-        """The parts of the loss over augmented views, whole ones: [n, 1, 112, 112]."""
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
-            raw = self.net(piece(pixels))
+    def loss(self, views: Shown, labels: torch.Tensor, bf16: bool) -> dict[str, torch.Tensor]:
+        """The parts of the loss; `labels` are of the labelled images."""
+        with torch.autocast(views.pixels.device.type, torch.bfloat16, enabled=bf16):
+            raw = self.net(piece(views.pixels.float() / 256))
         z = F.normalize(raw.float())
-        label = data.label[rows[rows < len(data.label)]]
+        label = labels[views.rows[views.rows < len(labels)]]
         parts = {}
         if self.classes is not None:
             logits = z[: len(label)] @ F.normalize(self.classes).T
             wanted = F.one_hot(label, logits.shape[1]) * MARGIN
             parts["softmax"] = F.cross_entropy((logits - wanted) * SOFTMAX_SCALE, label)
-        near, far = data.targets(pixels, rows)
         off = 1 - torch.eye(len(z), device=z.device)
-        for name, wanted in (("near matrix", near), ("far matrix", far)):
+        for name, wanted in (("near matrix", views.near), ("far matrix", views.far)):
             if wanted is not None:
                 parts[name] = ((z @ z.T - wanted @ wanted.T) * off).square().mean()
-        if near is not None:
-            parts["cosine"] = 1 - (z * near).sum(1).mean()
+        if views.near is not None:
+            parts["cosine"] = 1 - (z * views.near).sum(1).mean()
         return parts
 
 
@@ -228,8 +268,9 @@ def run(phase: Phase, task: Task, data: Lessons, check: Callable[[Task], str], s
         adam.load_state_dict(state["adam"])
     epoch, spent = state.get("epoch", 0), state.get("seconds", 0.0)
     began = time.monotonic() - spent
+    kept: deque[Shown] = deque(maxlen=_KEPT)
     while phase.progress(epoch, spent) < 1:
-        losses = _epoch(phase, task, mean, data, adam, epoch, began)
+        losses = _epoch(phase, task, mean, data, adam, epoch, began, kept)
         epoch, spent = epoch + 1, time.monotonic() - began
         phase.save(task, mean, adam, epoch, spent)
         report = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
@@ -247,24 +288,20 @@ def _epoch(
     adam: torch.optim.Optimizer,
     epoch: int,
     began: float,
+    kept: deque[Shown],
 ) -> dict[str, float]:
-    """One pass over the images, cut short at the phase's end; returns the mean of each part of the loss."""
+    """As many views as labelled images, cut short at the phase's end; returns the mean of each part of the loss."""
     rng = torch.Generator(data.device).manual_seed(phase.seed * 10007 + epoch)
-    batches = data.batches(rng)
+    steps, batches = data.shown(rng, kept)
     sums: dict[str, float] = {}
     task.train()
-    for step, rows in enumerate(batches):
-        progress = phase.progress(epoch + step / len(batches), time.monotonic() - began)
+    for step, views in enumerate(batches):
+        progress = phase.progress(epoch + step / steps, time.monotonic() - began)
         if progress >= 1:
             break
         for group in adam.param_groups:
             group["lr"] = phase.rate * rate_at(progress) * group.get("share", 1.0)
-        parts = task.loss(
-            whole(data.images[rows], rng, STRENGTH),
-            data,
-            rows,
-            bf16=data.device.type == "cuda" and phase.name == "float",
-        )
+        parts = task.loss(views, data.label, bf16=data.device.type == "cuda" and phase.name == "float")
         adam.zero_grad(set_to_none=True)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
         nn.utils.clip_grad_norm_(task.parameters(), 5.0)
@@ -274,7 +311,7 @@ def _epoch(
             sums[name] = sums.get(name, 0.0) + float(part.detach())
         if step % 20 == 0:
             print(
-                f"\r{phase.name} epoch {epoch + 1} step {step}/{len(batches)}",
+                f"\r{phase.name} epoch {epoch + 1} step {step}/{steps}",
                 end="",
                 file=sys.stderr,
                 flush=True,
@@ -325,6 +362,19 @@ def centre(net: Embedder, data: Lessons) -> None:
     last = net.layers[-1]
     last.weight.mul_(gain)
     last.bias.sub_(torch.from_numpy(mean).to(last.bias)).mul_(gain)
+
+
+@torch.no_grad()
+def begin_from(net: Embedder, file: Path, data: Lessons) -> None:
+    """Fold; take the weights of an int8 net, and undo its centring as far as the teacher's embeddings tell."""
+    layers.load_tflite(net, file)
+    if data.near is None:
+        return
+    raw = torch.from_numpy(embed(net, inner(data.images[: len(data.label)].cpu().numpy())))
+    near = data.near[: len(raw)].cpu()
+    middle = raw.mean(0), near.mean(0)
+    gain = ((raw - middle[0]) * (near - middle[1])).sum() / (near - middle[1]).square().sum()
+    net.layers[-1].bias.add_(gain * middle[1] - middle[0])
 
 
 def as_teacher(net: Embedder) -> Callable[[torch.Tensor], tuple[torch.Tensor, None]]:
@@ -386,11 +436,15 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
             options.seed,
         )
 
-    rate = INHERITED_RATE if teacher else FLOAT_RATE
+    begun = options.start or teacher
+    rate = INHERITED_RATE if begun else FLOAT_RATE
     first, second = phase("float", rate, 1.0), phase("quant", QUANT_RATE, QUANT_SHARE)
     task, state = Task(data.centres), load(first.path)
-    if teacher and state:
+    if begun and state:
         layers.fold(task.net)
+    elif options.start:
+        begin_from(task.net, options.start, data)
+        print(f"begun: {check(task)}", file=sys.stderr, flush=True)
     elif teacher:
         inherit(
             task.net, Teacher.read(teacher / teachers.MOBILEFACENET), data.images.cpu(), data.near.cpu(), options.seed
@@ -417,6 +471,8 @@ def arguments() -> argparse.Namespace:
     source.add_argument("--data", type=Path, help="your own pictures: a folder per person")
     parser.add_argument("--teachers", type=Path, help="with --data: folder with the two teachers' .onnx files")
     parser.add_argument("--live", action="store_true", help="with --faces: the teachers look at the augmented views")
+    parser.add_argument("--start", type=Path, help="an embedder.tflite to go on from, when there is no checkpoint")
+    parser.add_argument("--showings", type=int, help="of a view that teachers look at live; 4 on a CPU, 1 on a GPU")
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
@@ -440,6 +496,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
+    layers.keep_memory()
     options.checkpoints.mkdir(parents=True, exist_ok=True)
     teacher = options.faces / "teachers" if options.faces else options.teachers
     live = teachers.Live(teacher, device) if teacher and (options.live or options.data) else None
@@ -453,6 +510,8 @@ def main() -> None:
             rows = faces.rows("train", "aaf_train")
             data = data.with_mixes(mixes(options.faces, faces, rows, options.mixes, options.seed, device))
         data.live = live
+    if live:
+        data.showings = options.showings or (4 if device.type == "cpu" else 1)
     task = train(options, data.to(device), validation(faces), teacher).cpu()
     said = summary(load(options.checkpoints / "embedder_quant.pt"))
     if options.data:

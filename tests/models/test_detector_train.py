@@ -10,16 +10,20 @@ pytest.importorskip("cv2", reason="training needs OpenCV (the `train` extra)")
 
 from models.detector.augment import Scenes
 from models.detector.data import Face, Frame
+from models.detector.net import Detector
 from models.detector.relabel import _agreed
 from models.detector.targets import POSITIVE, assign, mirrored
-from models.detector.train import as_network, from_tflite
+from models.detector.train import as_network
+from models.layers import load_tflite
 from models.runtime import Int8Model
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "detector" / "detector.tflite"
 
 
 def test_a_net_to_start_from_computes_what_the_int8_one_does() -> None:
-    started, shipped = as_network(from_tflite(SHIPPED)), Int8Model(SHIPPED).run
+    net = Detector()
+    load_tflite(net, SHIPPED)
+    started, shipped = as_network(net), Int8Model(SHIPPED).run
     y, x = np.mgrid[0:240, 0:320]
     picture = (128 + 60 * np.sin(x / 18) * np.cos(y / 14) + (x > 160) * 40).astype(np.uint8)
     for mine, theirs in zip(started(picture), shipped(picture), strict=True):

@@ -1,6 +1,9 @@
-"""What the training adds to the pictures and to the last layer: mixed faces, and centring."""
+"""What the training adds to the pictures and to the last layer: mixed faces, views and centring; where it begins."""
 
 import io
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +12,11 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from PIL import Image  # noqa: E402
 
-from models.embedder import augment, mixes, train  # noqa: E402
+from models.embedder import augment, evaluate, mixes, train  # noqa: E402
 from models.embedder.net import EMBEDDING, Embedder  # noqa: E402
+from models.runtime import Int8Model  # noqa: E402
+
+SHIPPED = Path(train.__file__).parent / "embedder.tflite"
 
 
 def lessons(persons: int, each: int, extra: int = 0) -> train.Lessons:
@@ -76,6 +82,49 @@ def test_centred_embeddings_have_no_mean_whatever_the_groups_sizes():
     assert lengths[0] == pytest.approx(lengths[1], rel=1e-3)
 
 
+def test_a_training_can_begin_with_the_weights_that_ship_without_their_centring():
+    data = lessons(12, 2)
+    pixels, shipped = train.inner(data.images.numpy()), Int8Model(SHIPPED)
+    given = np.concatenate([shipped.run(face)[0].reshape(1, -1) for face in pixels]).astype(np.float32) / 16
+    net = Embedder()
+    train.begin_from(net, SHIPPED, data)
+    begun = train.teachers.unit(train.embed(net, pixels))
+    assert (begun * train.teachers.unit(given)).sum(1).min() > 0.97  # activations are not rounded here
+    moved = train.teachers.unit(given + np.float32(3) * np.eye(EMBEDDING, dtype=np.float32)[7])
+    train.begin_from(net, SHIPPED, replace(data, near=torch.from_numpy(moved)))
+    begun = train.teachers.unit(train.embed(net, pixels))
+    assert (begun * moved).sum(1).mean() > 0.97
+
+
+def test_live_teachers_see_every_view_once_and_it_is_shown_several_times():
+    data = replace(lessons(100, 3, extra=20), showings=3)
+    looked = []
+
+    def live(pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
+        looked.extend(pixels.flatten(1).unbind())
+        return torch.nn.functional.normalize(pixels[:, 0, 48:56, 48:64].flatten(1)), None
+
+    data.live = live
+    kept: deque[train.Shown] = deque(maxlen=64)
+    count, batches = data.shown(torch.Generator().manual_seed(1), kept)
+    shown = list(batches)
+    assert len(shown) == count == 3 and len(looked) == train.BATCH
+    seen = torch.stack(looked)
+    for views in shown:
+        assert len(views.rows) == train.BATCH and (views.rows[: -train.MIXED] < 300).all()
+        places = [int((seen == view.flatten() / 256).all(1).nonzero()[0]) for view in views.pixels]
+        wanted = torch.nn.functional.normalize(views.pixels[:, 0, 48:56, 48:64].flatten(1).float())
+        assert torch.allclose(views.near, wanted, atol=1e-5) and places == list(range(train.BATCH))
+
+
+def test_targets_lie_midway_between_the_view_and_the_clean_picture():
+    data = lessons(4, 2)
+    one, other = torch.eye(EMBEDDING)[:2]
+    data = replace(data, near=one.expand(8, -1), live=lambda pixels: (other.expand(len(pixels), -1), None))
+    near, far = data.targets(torch.zeros(3, 1, 112, 112), torch.arange(3))
+    assert far is None and torch.allclose(near, ((one + other) / 2**0.5).expand(3, -1))
+
+
 def test_the_float_net_teaches_the_quantised_one():
     net = Embedder().eval()
     pixels = torch.rand(2, 1, 112, 112)
@@ -102,6 +151,22 @@ def test_the_net_sees_the_middle_of_what_the_teachers_see():
     assert torch.equal(augment.view(images, torch.Generator().manual_seed(4), 1.0), whole[:, :, 9:105, 9:105])
     clean = augment.view(images, torch.Generator(), 0.0)[:, 0] * 256
     assert np.array_equal(clean.numpy(), train.inner(images.numpy()))
+
+
+def test_pictures_made_worse_are_harder_to_match():
+    data = lessons(24, 4)
+    images, identity = data.images.numpy(), data.label.numpy()
+
+    def net(pixels: np.ndarray) -> np.ndarray:
+        level = pixels[:, 4::8].astype(np.float32)
+        coarse = (level + level[:, :, ::-1])[:, :, 4:48:8].reshape(len(pixels), -1)  # mirrored or not
+        return coarse - coarse.mean(1, keepdims=True)
+
+    found = evaluate.harmed_figures(net, images, evaluate.embed_by(net, images), identity)
+    assert {f"val_{name}_harmed_tar_far_{far}" for name in ("one", "both") for far in ("1e2", "1e3")} == set(found)
+    assert all(0 < share < 1 for share in found.values()), found
+    assert found["val_one_harmed_tar_far_1e2"] > found["val_both_harmed_tar_far_1e2"], found
+    assert found == evaluate.harmed_figures(net, images, evaluate.embed_by(net, images), identity)
 
 
 def test_jpeg_is_what_pillow_makes_of_it():
