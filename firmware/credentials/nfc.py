@@ -56,10 +56,14 @@ class CardReader:
             return None
         uid = bytes(uid)
         was_held = uid == self._held
-        self._held, self._held_until = uid, ticks_add(now_ms, _GONE_MS)
+        self.hold(uid, now_ms)
         if was_held:
             return None
         return self._read(uid)
+
+    def hold(self, uid: bytes, now_ms: int) -> None:
+        """Count this card as read, until it has left the field."""
+        self._held, self._held_until = uid, ticks_add(now_ms, _GONE_MS)
 
     def _read(self, uid: bytes) -> tuple:
         key = self._key_of(uid)

@@ -1,7 +1,8 @@
 """The panel's card reader on loan to the host, which personalises a card through it.
 
 The host computes and the panel only passes APDUs on, so that no key but the door's ever reaches a panel. While the
-reader is on loan a card opens nothing; a host that falls silent loses it.
+reader is on loan a card opens nothing, nor does the card that lay there until it was taken away; a host that falls
+silent loses the loan.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ class CardDesk:
         self._panel = panel
         self._nfc = panel.board.nfc
         self._until = None
+        self.uid = None  # of the card at the desk; whoever reads the door's cards forgets it after the loan
 
     @property
     def lent(self) -> bool:
@@ -39,7 +41,8 @@ class CardDesk:
             except HalError:
                 uid = None
             if uid:
-                return bytes(uid)
+                self.uid = bytes(uid)
+                return self.uid
             await asyncio.sleep_ms(_POLL_MS)
         self.done()
         raise NotFound("no card was held to the panel")

@@ -170,7 +170,13 @@ class Entry:
         while True:
             self._panel.beat("cards")
             started = ticks_ms()
-            event = None if self._panel.card_desk.lent else self._cards.poll(started)
+            desk = self._panel.card_desk
+            lent = desk.lent
+            if desk.uid is not None:
+                self._cards.hold(desk.uid, started)
+                if not lent:
+                    desk.uid = None
+            event = None if lent else self._cards.poll(started)
             if event is not None:
                 self._card(event, started)
             await asyncio.sleep_ms(_CARDS_MS)
