@@ -147,11 +147,7 @@ def lfw_figures(sets: Measured, threshold: float) -> dict:
 
 def matcher_figures(sets: Measured, threshold: float) -> dict:
     left, right, scores, same = sets.val_pairs()
-    figures = {
-        f"val_tar_far_{name}": metrics.accepted(scores[same], metrics.threshold_at(scores[~same], far))
-        for name, far in (("1e2", 1e-2), ("1e3", 1e-3))
-    }
-    figures |= {
+    figures = accepted_at("val", scores, same) | {
         "val_same_pairs": int(same.sum()),
         "val_impostor_pairs": int((~same).sum()),
         "val_tar_shipped": metrics.accepted(scores[same], threshold),
@@ -160,6 +156,14 @@ def matcher_figures(sets: Measured, threshold: float) -> dict:
     images = sets.faces.images[sets.faces.rows("val")]
     figures["val_failures"] = failures(images, left[same], right[same], scores[same] < threshold)
     return figures | {"aaf_same_group_fmr": metrics.same_group_rates(sets.aaf, sets.groups(), threshold)}
+
+
+def accepted_at(name: str, scores: np.ndarray, same: np.ndarray) -> dict[str, float]:
+    """Share of the same pairs that pass where 1 % and 0.1 % of the others do."""
+    return {
+        f"{name}_tar_far_{label}": metrics.accepted(scores[same], metrics.threshold_at(scores[~same], far))
+        for label, far in (("1e2", 1e-2), ("1e3", 1e-3))
+    }
 
 
 def failures(images: np.ndarray, left: np.ndarray, right: np.ndarray, refused: np.ndarray) -> dict:
@@ -197,12 +201,8 @@ def harmed_figures(net: Embed, images: np.ndarray, clean: np.ndarray, identity: 
     harmed = embed_by(net, (views[:, 0] * 256).to(torch.uint8).numpy(), "harmed")
     left, right = np.triu_indices(len(images), 1)
     same = identity[left] == identity[right]
-    figures = {}
-    for name, scores in (("one", (clean @ harmed.T)[left, right]), ("both", (harmed @ harmed.T)[left, right])):
-        for label, far in (("1e2", 1e-2), ("1e3", 1e-3)):
-            limit = metrics.threshold_at(scores[~same], far)
-            figures[f"val_{name}_harmed_tar_far_{label}"] = metrics.accepted(scores[same], limit)
-    return figures
+    one, both = ((first @ harmed.T)[left, right] for first in (clean, harmed))
+    return accepted_at("val_one_harmed", one, same) | accepted_at("val_both_harmed", both, same)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def export_own(net: Embedder, faces: Faces, data: Path, training: dict, folder: 
     layers.fit_lanes(net)
     graph = net.graph({})
     threshold, figures = own.figures(data, faces, graph)
-    terms = "those of the pictures (and teachers) it was trained on"
+    terms = "those of the pictures (and teachers) it was trained on, and of the net it went on from, if any"
     return _write(graph, threshold, training, folder, {"terms": terms, "figures": figures})
 
 

@@ -6,15 +6,15 @@
     python -m models.embedder.train --data DIR [--teachers FOLDER] --out FOLDER        your own pictures
 
 Uses a GPU where torch finds one. Resumes from its checkpoint folder; `--epochs` instead of `--minutes` makes a run
-repeatable to the step. The start is MobileFaceNet, cut down (models/embedder/inherit.py). The loss adds four parts:
-cosine to MobileFaceNet's embedding; a margin softmax over the identities, whose class vectors start at the teacher's
-identity means; and agreement of the batch's similarity matrix with MobileFaceNet's and with EdgeFace's. The teachers
-look at the clean pictures, once, in colour; with --live at the very augmented view that the net gets, too, and the
-target lies midway between what they say of the two. Somewhat less than half of each batch are mixed faces
-(models/embedder/mixes.py). What is judged, quantised and exported is the
-mean of the weights over the last few hundred steps. Before the quantised phase the embeddings are centred, and the
-float net then is the quantised one's only teacher. With --data alone there is no teacher: the start is chance, and the
-softmax is the whole loss; models/embedder/own.py describes the layout of DIR.
+repeatable to the step (views to be shown again are lost when it is interrupted). The start is MobileFaceNet, cut down
+(models/embedder/inherit.py). The loss adds four parts: cosine to MobileFaceNet's embedding; a margin softmax over the
+identities, whose class vectors start at the teacher's identity means; and agreement of the batch's similarity matrix
+with MobileFaceNet's and with EdgeFace's. The teachers look at the clean pictures, once, in colour; with --live at the
+very augmented view that the net gets, too, and the target lies midway between what they say of the two. Somewhat less
+than half of each batch are mixed faces (models/embedder/mixes.py). What is judged, quantised and exported is the mean
+of the weights over the last few hundred steps. Before the quantised phase the embeddings are centred, and the float net
+then is the quantised one's only teacher. With --data alone there is no teacher: the start is chance, and the softmax is
+the whole loss; models/embedder/own.py describes the layout of DIR.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ def run(phase: Phase, task: Task, data: Lessons, check: Callable[[Task], str], s
         adam.load_state_dict(state["adam"])
     epoch, spent = state.get("epoch", 0), state.get("seconds", 0.0)
     began = time.monotonic() - spent
-    kept: deque[Shown] = deque(maxlen=_KEPT)
+    kept: deque[Shown] = deque(maxlen=_KEPT if data.showings > 1 else 1)
     while phase.progress(epoch, spent) < 1:
         losses = _epoch(phase, task, mean, data, adam, epoch, began, kept)
         epoch, spent = epoch + 1, time.monotonic() - began
@@ -471,7 +471,7 @@ def arguments() -> argparse.Namespace:
     source.add_argument("--data", type=Path, help="your own pictures: a folder per person")
     parser.add_argument("--teachers", type=Path, help="with --data: folder with the two teachers' .onnx files")
     parser.add_argument("--live", action="store_true", help="with --faces: the teachers look at the augmented views")
-    parser.add_argument("--start", type=Path, help="an embedder.tflite to go on from, when there is no checkpoint")
+    parser.add_argument("--start", type=Path, help="an embedder.tflite to go on from; its terms go on, too")
     parser.add_argument("--showings", type=int, help="of a view that teachers look at live; 4 on a CPU, 1 on a GPU")
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")

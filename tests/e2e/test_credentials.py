@@ -141,7 +141,7 @@ def test_a_card_is_personalised_at_the_panels_own_reader(house: House) -> None:
     seen = house.next_event()
     with panel_reader(house.panel, wait_s=10) as reader:
         uid = credentials.personalise_card(house.site, house.panel, house.bob, reader)
-    time.sleep(1.0)  # it opens the door now, but not before it has been taken away
+    time.sleep(1.0)  # the panel knows it now, and still opens nothing before it has been taken away
     house.sim.tap(None)
     assert not [e for e in house.panel.request("events", since=seen, limit=12)["events"] if e["kind"] == "card"]
     assert uid == Card.load(path).uid and FACTORY_KEY not in Card.load(path).keys
