@@ -3,7 +3,7 @@
 The teacher (its origin and terms: card.md) is a chain of the same kind of blocks, with twice the inner channels. From
 the entrance on, each part is made to give what the teacher's part gives, on what the student's earlier parts give it:
 the stem by a few hundred steps of gradient descent; each bottleneck by keeping the inner channels that matter most and
-narrowing them by least squares; the last layer by ridge regression onto the teacher's embeddings.
+narrowing them by least squares; the last two layers by ridge regression onto the teacher's embeddings.
 
 The student looks at the 96x96 middle of the teacher's 112x112, and pads its strides at the far edge alone. Its first
 three strides fall on the teacher's grid; at the fourth the teacher's blocks are carried out on the student's.
@@ -24,7 +24,7 @@ from models import layers
 from models.embedder.augment import piece
 from models.embedder.net import Embedder
 from models.embedder.teachers import MEAN, STD
-from models.layers import Conv, pad_same
+from models.layers import Conv, Linear, pad_same
 from models.onnx_torch import OnnxModule
 
 Weights = tuple[torch.Tensor, torch.Tensor]  # of a convolution, and its biases
@@ -113,7 +113,7 @@ def inherit(net: Embedder, teacher: Teacher, images: torch.Tensor, embeddings: t
     """
     rng = torch.Generator().manual_seed(seed)
     chain = list(net.layers)
-    stem, tail = nn.Sequential(*chain[:5]), chain[-3:]
+    stem, tail = nn.Sequential(*chain[:5]), chain[-4:]
     _learn_stem(stem, teacher, images, rng)
     layers.fold(net)
     net.eval()
@@ -130,13 +130,9 @@ def inherit(net: Embedder, teacher: Teacher, images: torch.Tensor, embeddings: t
         print(file=sys.stderr)
         _take_tail(tail, teacher, x)
         rows = torch.randperm(len(images), generator=rng)[:_HEAD_FACES]
-        body = nn.Sequential(*chain[:-1])
-        features = torch.cat(
-            [body(piece(_pixels(images[part]))).permute(0, 2, 3, 1).flatten(1) for part in rows.split(_PART)]
-        )
-        weight, bias = _least_squares(features, embeddings[rows] * _NORM, 3e-3)
-        tail[-1].weight.copy_(weight)
-        tail[-1].bias.copy_(bias)
+        body = nn.Sequential(*chain[:-2])
+        features = torch.cat([body(piece(_pixels(images[part]))) for part in rows.split(_PART)])
+        _take_last(tail[2], tail[3], features, embeddings[rows] * _NORM)
 
 
 def _pixels(images: torch.Tensor) -> torch.Tensor:
@@ -208,7 +204,7 @@ def _important(inner: torch.Tensor, target: torch.Tensor, count: int) -> torch.T
 
 def _take_tail(tail: list[nn.Module], teacher: Teacher, x: torch.Tensor) -> None:
     """The channels that the teacher's embedding owes most to, then a blur before the last stride."""
-    widen, middle, _ = tail
+    widen, middle = tail[:2]
     weight, bias = teacher.widen
     lively = F.conv2d(x, weight, bias).clamp(0, 6).var((0, 2, 3))
     heeded = teacher.last[0].square().sum((0, 2, 3)) * teacher.whole[0].square().sum((1, 2, 3))
@@ -218,6 +214,25 @@ def _take_tail(tail: list[nn.Module], teacher: Teacher, x: torch.Tensor) -> None
     binomial = torch.tensor([0.25, 0.5, 0.25])
     middle.weight.copy_((binomial[:, None] * binomial).expand_as(middle.weight))
     middle.bias.zero_()
+
+
+def _take_last(narrow: Conv, last: Linear, features: torch.Tensor, wanted: torch.Tensor) -> None:
+    """The combinations of channels that a regression on all of them owes most to, then one on these."""
+    every, _ = _least_squares(_flat(features), wanted, 3e-3)
+    energy, axes = torch.linalg.eigh(torch.cov(_rows(features).T).double())
+    spread = energy.clamp_min(1e-6 * energy[-1]).sqrt()
+    heeded = every.reshape(-1, features.shape[1]).double() @ (axes * spread)
+    keep = torch.linalg.svd(heeded, full_matrices=False).Vh[: narrow.out_channels]
+    narrow.weight.copy_((keep @ (axes / spread).T)[:, :, None, None])
+    narrow.bias.zero_()
+    weight, bias = _least_squares(_flat(narrow(features)), wanted, 3e-3)
+    last.weight.copy_(weight)
+    last.bias.copy_(bias)
+
+
+def _flat(maps: torch.Tensor) -> torch.Tensor:
+    """As `Linear` reads them."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
 
 
 def _rows(maps: torch.Tensor) -> torch.Tensor:

@@ -18,10 +18,11 @@ STEM = 32
 ENTRY = 48  # channels that go from 48x48 to 24x24; more do not fit the arena of 128 KB
 STAGES = (  # residual bottlenecks of one stream: how many, stream, inner channels, those of the step to the next stream
     (4, 64, 80, 128),
-    (6, 128, 128, 208),
+    (6, 128, 176, 208),
     (2, 128, 112, 0),
 )
 TAIL = 144  # channels at the end, 3x3 of each
+LAST = 64  # of them all, linear combinations that the last layer looks at
 
 
 def _bottleneck(cin: int, inner: int, cout: int, stride: int = 1) -> list[Conv]:
@@ -46,9 +47,13 @@ class Embedder(nn.Module):
             layers += [Residual(*_bottleneck(stream, inner, stream)) for _ in range(blocks)]
             if step:
                 layers += _bottleneck(stream, step, STAGES[place + 1][1], 2)
-        layers += [Conv("conv1x1", STAGES[-1][1], TAIL), Conv("dw3x3", TAIL, TAIL, stride=2)]
+        layers += [
+            Conv("conv1x1", STAGES[-1][1], TAIL),
+            Conv("dw3x3", TAIL, TAIL, stride=2),
+            Conv("conv1x1", TAIL, LAST, relu=False),
+        ]
         side = FACE_SIDE // 32
-        self.layers = Chain(*layers, Linear(TAIL, side, side, EMBEDDING))
+        self.layers = Chain(*layers, Linear(LAST, side, side, EMBEDDING))
         self.layers.link(image_quant())
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:

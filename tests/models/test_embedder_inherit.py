@@ -33,7 +33,7 @@ def teacher() -> Teacher:
     found, stream = [conv(3, 64, 3), conv(64, 64, 3, 64), conv(64, 64, 1)], 64
     for place in range(BLOCKS):
         after = 128 if place in STRIDES[1:] else stream
-        inner = 256 if place in STRIDES[1:] else 136
+        inner = 256 if place in STRIDES[1:] else 192
         found += [conv(stream, inner, 1), conv(inner, inner, 3, inner), conv(inner, after, 1)]
         stream = after
     return Teacher.of([*found, conv(128, 160, 1), conv(160, 160, 7, 160), conv(160, EMBEDDING, 1)])
@@ -76,6 +76,20 @@ def test_the_channels_that_matter_are_kept():
     inner = torch.rand(4, 24, 6, 6, generator=rng)
     target = inner[:, [3, 17]] * torch.tensor([1.0, -2.0]).view(1, 2, 1, 1)
     assert inherit._important(inner, target, 2).tolist() == [3, 17]
+
+
+def test_the_last_layer_sees_the_combinations_that_matter():
+    rng = torch.Generator().manual_seed(7)
+    features = torch.rand(400, 24, 3, 3, generator=rng) * torch.linspace(0.2, 3, 24).view(1, 24, 1, 1)
+    two = torch.randn(2, 24, generator=rng)
+    wanted = torch.einsum("kc,nchw->nkhw", two, features).flatten(1)[:, ::3]
+    narrow, last = Conv("conv1x1", 24, 2, relu=False), layers.Linear(2, 3, 3, wanted.shape[1])
+    layers.Chain(narrow, last).link(image_quant())
+    narrow.fold()
+    with torch.no_grad():
+        inherit._take_last(narrow, last, features, wanted)
+        found = last(narrow(features))
+    assert (found - wanted).square().sum() < 1e-3 * (wanted - wanted.mean(0)).square().sum()
 
 
 def test_an_inherited_net_gives_the_teachers_embeddings(teacher, monkeypatch):
