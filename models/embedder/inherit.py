@@ -1,7 +1,7 @@
 """The embedder's start: MobileFaceNet's own weights, cut to the embedder's size, so that less is left to learn.
 
-The teacher (its origin and terms: card.md) is a chain of the same kind of blocks, with twice the inner channels. From
-the entrance on, each part is made to give what the teacher's part gives, on what the student's earlier parts give it:
+The teacher (its origin and terms: card.md) is a chain of the same kind of blocks, with more inner channels. From the
+entrance on, each part is made to give what the teacher's part gives, on what the student's earlier parts give it:
 the stem by a few hundred steps of gradient descent; each bottleneck by keeping the inner channels that matter most and
 narrowing them by least squares; the last two layers by ridge regression onto the teacher's embeddings.
 
