@@ -49,7 +49,9 @@ MIXED = 56  # of a batch's faces, where there are mixed ones
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
 WEIGHTS = {"cosine": 6.0, "softmax": 0.2, "near matrix": 8.0, "far matrix": 8.0}
 STRENGTH = 0.6  # of the augmentation
-_KEPT = 64  # batches of views from which one to be shown again is drawn
+_KEPT, _FIRST = 512, 96  # batches of views to be shown again are drawn from; the first of them are shown once only
+_LEAST_MATRIX = 32  # rows and columns
+_DECAY = 0.02
 FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
@@ -124,8 +126,11 @@ class Lessons:
         for rows in batches:
             pixels = whole(self.images[rows], rng, STRENGTH)
             kept.append(Shown((pixels * 256).to(torch.uint8), rows, *self.targets(pixels, rows)))
+            if self.showings == 1 or len(kept) < _FIRST:
+                yield kept[-1]
+                continue
             for _ in range(self.showings):
-                yield kept[-1] if self.showings == 1 else _drawn(kept, rng)
+                yield _drawn(kept, rng)
 
     def batches(self, rng: torch.Generator) -> list[torch.Tensor]:
         """Every labelled image once, those of a batch followed by its mixed faces."""
@@ -211,13 +216,38 @@ def averaged(task: Task) -> AveragedModel:
     return AveragedModel(task, multi_avg_fn=blend)
 
 
-def optimiser(task: Task, rate: float) -> torch.optim.Optimizer:
-    decayed = [p for p in task.net.parameters() if p.ndim > 1 and p.requires_grad]
-    plain = [p for p in task.net.parameters() if p.ndim <= 1 and p.requires_grad]
-    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-    if task.classes is not None:
-        groups.append({"params": [task.classes], "weight_decay": 0.0, "share": 0.1})
-    return torch.optim.AdamW(groups, lr=rate)
+class Optimiser:
+    """Muon for the 1x1 convolutions and the last layer, whose updates become as long as AdamW's; AdamW for the rest."""
+
+    def __init__(self, task: Task, rate: float):
+        trained = [p for p in task.net.parameters() if p.requires_grad]
+        self.matrices = [p for p in trained if p.ndim > 1 and min(len(p), p[0].numel()) >= _LEAST_MATRIX]
+        taken = {id(p) for p in self.matrices}
+        rest = [p for p in trained if id(p) not in taken]
+        groups = [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": _DECAY},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        if task.classes is not None:
+            groups.append({"params": [task.classes], "weight_decay": 0.0, "share": 0.1})
+        self.flat = [p.detach().flatten(1) for p in self.matrices]  # Muon takes two dimensions; the memory is shared
+        muon = torch.optim.Muon(self.flat, rate, _DECAY, adjust_lr_fn="match_rms_adamw")
+        self.parts = muon, torch.optim.AdamW(groups, lr=rate)
+
+    def step(self, rate: float) -> None:
+        for flat, matrix in zip(self.flat, self.matrices, strict=True):
+            flat.grad = None if matrix.grad is None else matrix.grad.flatten(1)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate * group.get("share", 1.0)
+            part.step()
+
+    def state_dict(self) -> list[dict]:
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[dict]) -> None:
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
 
 
 def rate_at(progress: float) -> float:
@@ -239,13 +269,13 @@ class Phase:
     def progress(self, epochs: float, seconds: float) -> float:
         return epochs / self.epochs if self.minutes is None else seconds / (60 * self.minutes)
 
-    def save(self, task: Task, mean: AveragedModel, adam: torch.optim.Optimizer, epoch: int, seconds: float) -> None:
+    def save(self, task: Task, mean: AveragedModel, optimiser: Optimiser, epoch: int, seconds: float) -> None:
         partial = self.path.with_suffix(".part")
         torch.save(
             {
                 "task": task.state_dict(),
                 "mean": mean.state_dict(),
-                "adam": adam.state_dict(),
+                "optimiser": optimiser.state_dict(),
                 "epoch": epoch,
                 "seconds": seconds,
                 "phase": self.name,
@@ -261,18 +291,18 @@ def run(phase: Phase, task: Task, data: Lessons, check: Callable[[Task], str], s
 
     The task is left with the mean weights.
     """
-    adam, mean = optimiser(task, phase.rate), averaged(task)
+    optimiser, mean = Optimiser(task, phase.rate), averaged(task)
     if state:
         task.load_state_dict(state["task"])
         mean.load_state_dict(state["mean"])
-        adam.load_state_dict(state["adam"])
+        optimiser.load_state_dict(state["optimiser"])
     epoch, spent = state.get("epoch", 0), state.get("seconds", 0.0)
     began = time.monotonic() - spent
     kept: deque[Shown] = deque(maxlen=_KEPT if data.showings > 1 else 1)
     while phase.progress(epoch, spent) < 1:
-        losses = _epoch(phase, task, mean, data, adam, epoch, began, kept)
+        losses = _epoch(phase, task, mean, data, optimiser, epoch, began, kept)
         epoch, spent = epoch + 1, time.monotonic() - began
-        phase.save(task, mean, adam, epoch, spent)
+        phase.save(task, mean, optimiser, epoch, spent)
         report = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
         done = 100 * min(1.0, phase.progress(epoch, spent))
         line = f"\r{phase.name} epoch {epoch} {done:.0f} % {spent:.0f} s {report} {check(mean.module)}"
@@ -285,7 +315,7 @@ def _epoch(
     task: Task,
     mean: AveragedModel,
     data: Lessons,
-    adam: torch.optim.Optimizer,
+    optimiser: Optimiser,
     epoch: int,
     began: float,
     kept: deque[Shown],
@@ -299,13 +329,11 @@ def _epoch(
         progress = phase.progress(epoch + step / steps, time.monotonic() - began)
         if progress >= 1:
             break
-        for group in adam.param_groups:
-            group["lr"] = phase.rate * rate_at(progress) * group.get("share", 1.0)
         parts = task.loss(views, data.label, bf16=data.device.type == "cuda" and phase.name == "float")
-        adam.zero_grad(set_to_none=True)
+        task.zero_grad(set_to_none=True)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
         nn.utils.clip_grad_norm_(task.parameters(), 5.0)
-        adam.step()
+        optimiser.step(phase.rate * rate_at(progress))
         mean.update_parameters(task)
         for name, part in parts.items():
             sums[name] = sums.get(name, 0.0) + float(part.detach())
@@ -472,11 +500,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--teachers", type=Path, help="with --data: folder with the two teachers' .onnx files")
     parser.add_argument("--live", action="store_true", help="with --faces: the teachers look at the augmented views")
     parser.add_argument("--start", type=Path, help="an embedder.tflite to go on from; its terms go on, too")
-    parser.add_argument("--showings", type=int, help="of a view that teachers look at live; 4 on a CPU, 1 on a GPU")
+    parser.add_argument("--showings", type=int, help="of a view that teachers look at live; 8 on a CPU, 1 on a GPU")
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--mixes", type=int, default=51_200, help="with --faces: how many mixed faces to make first")
+    parser.add_argument("--mixes", type=int, default=102_400, help="with --faces: how many mixed faces to make first")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -511,7 +539,7 @@ def main() -> None:
             data = data.with_mixes(mixes(options.faces, faces, rows, options.mixes, options.seed, device))
         data.live = live
     if live:
-        data.showings = options.showings or (4 if device.type == "cpu" else 1)
+        data.showings = options.showings or (8 if device.type == "cpu" else 1)
     task = train(options, data.to(device), validation(faces), teacher).cpu()
     said = summary(load(options.checkpoints / "embedder_quant.pt"))
     if options.data:

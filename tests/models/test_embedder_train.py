@@ -1,5 +1,6 @@
 """What the training adds to the pictures and to the last layer: mixed faces, views and centring; where it begins."""
 
+import copy
 import io
 from collections import deque
 from dataclasses import replace
@@ -96,7 +97,8 @@ def test_a_training_can_begin_with_the_weights_that_ship_without_their_centring(
     assert (begun * moved).sum(1).mean() > 0.97
 
 
-def test_live_teachers_see_every_view_once_and_it_is_shown_several_times():
+def test_live_teachers_see_every_view_once_and_it_is_shown_several_times(monkeypatch):
+    monkeypatch.setattr(train, "_FIRST", 1)
     data = replace(lessons(100, 3, extra=20), showings=3)
     looked = []
 
@@ -115,6 +117,38 @@ def test_live_teachers_see_every_view_once_and_it_is_shown_several_times():
         places = [int((seen == view.flatten() / 256).all(1).nonzero()[0]) for view in views.pixels]
         wanted = torch.nn.functional.normalize(views.pixels[:, 0, 48:56, 48:64].flatten(1).float())
         assert torch.allclose(views.near, wanted, atol=1e-5) and places == list(range(train.BATCH))
+
+
+def test_the_first_views_are_shown_once(monkeypatch):
+    monkeypatch.setattr(train, "_FIRST", 3)
+    data = replace(lessons(100, 3), showings=4)
+    shown = list(data._views([torch.arange(8)] * 4, torch.Generator().manual_seed(1), deque(maxlen=64)))
+    assert len(shown) == 2 + 2 * 4
+
+
+def test_an_optimiser_moves_every_weight_and_goes_on_from_its_state():
+    def fresh() -> tuple[train.Task, train.Optimiser]:
+        torch.manual_seed(5)
+        task = train.Task(torch.eye(12, EMBEDDING))
+        train.layers.fold(task.net)
+        return task, train.Optimiser(task, 1e-3)
+
+    def step(task: train.Task, optimiser: train.Optimiser, seed: int) -> None:
+        draw = torch.Generator().manual_seed(seed)
+        for weight in task.parameters():
+            weight.grad = torch.randn(weight.shape, generator=draw)
+        optimiser.step(1e-3)
+
+    task, optimiser = fresh()
+    step(task, optimiser, 1)
+    for (name, weight), was in zip(task.named_parameters(), fresh()[0].parameters(), strict=True):
+        assert 5e-5 < (weight - was).abs().mean() < 3e-3, name
+    other, again = fresh()
+    other.load_state_dict(task.state_dict())
+    again.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    step(task, optimiser, 2)
+    step(other, again, 2)
+    assert all(torch.equal(*pair) for pair in zip(task.parameters(), other.parameters(), strict=True))
 
 
 def test_targets_lie_midway_between_the_view_and_the_clean_picture():
