@@ -49,9 +49,10 @@ MIXED = 56  # of a batch's faces, where there are mixed ones
 MARGIN, SOFTMAX_SCALE = 0.2, 32.0
 WEIGHTS = {"cosine": 6.0, "softmax": 0.2, "near matrix": 8.0, "far matrix": 8.0}
 STRENGTH = 0.6  # of the augmentation
-_KEPT, _FIRST = 512, 96  # batches of views to be shown again are drawn from; the first of them are shown once only
-_LEAST_MATRIX = 32  # rows and columns
-_DECAY = 0.02
+_KEPT = 512  # batches of views from which one to be shown again is drawn
+_FEW = 96  # with fewer batches kept an epoch shows new views only: a few again and again would be learnt by heart
+_LEAST_MATRIX = 32  # rows and columns of a weight that Muon moves
+_DECAY = 0.02  # of the weights, not of the biases
 FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
@@ -118,19 +119,19 @@ class Lessons:
 
     def shown(self, rng: torch.Generator, kept: deque[Shown]) -> tuple[int, Iterator[Shown]]:
         """How many batches make an epoch, and the batches; `kept` holds what is to be shown again."""
+        showings = self.showings if len(kept) >= _FEW else 1
         batches = self.batches(rng)
-        batches = batches[: max(1, len(batches) // self.showings)]
-        return self.showings * len(batches), self._views(batches, rng, kept)
+        batches = batches[: max(1, len(batches) // showings)]
+        return showings * len(batches), self._views(batches, showings, rng, kept)
 
-    def _views(self, batches: list[torch.Tensor], rng: torch.Generator, kept: deque[Shown]) -> Iterator[Shown]:
+    def _views(
+        self, batches: list[torch.Tensor], showings: int, rng: torch.Generator, kept: deque[Shown]
+    ) -> Iterator[Shown]:
         for rows in batches:
             pixels = whole(self.images[rows], rng, STRENGTH)
             kept.append(Shown((pixels * 256).to(torch.uint8), rows, *self.targets(pixels, rows)))
-            if self.showings == 1 or len(kept) < _FIRST:
-                yield kept[-1]
-                continue
-            for _ in range(self.showings):
-                yield _drawn(kept, rng)
+            for _ in range(showings):
+                yield kept[-1] if showings == 1 else _drawn(kept, rng)
 
     def batches(self, rng: torch.Generator) -> list[torch.Tensor]:
         """Every labelled image once, those of a batch followed by its mixed faces."""
@@ -221,9 +222,8 @@ class Optimiser:
 
     def __init__(self, task: Task, rate: float):
         trained = [p for p in task.net.parameters() if p.requires_grad]
-        self.matrices = [p for p in trained if p.ndim > 1 and min(len(p), p[0].numel()) >= _LEAST_MATRIX]
-        taken = {id(p) for p in self.matrices}
-        rest = [p for p in trained if id(p) not in taken]
+        self.matrices = [p for p in trained if _is_matrix(p)]
+        rest = [p for p in trained if not _is_matrix(p)]
         groups = [
             {"params": [p for p in rest if p.ndim > 1], "weight_decay": _DECAY},
             {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
@@ -236,7 +236,7 @@ class Optimiser:
 
     def step(self, rate: float) -> None:
         for flat, matrix in zip(self.flat, self.matrices, strict=True):
-            flat.grad = None if matrix.grad is None else matrix.grad.flatten(1)
+            flat.grad = matrix.grad.flatten(1)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate * group.get("share", 1.0)
@@ -248,6 +248,10 @@ class Optimiser:
     def load_state_dict(self, states: list[dict]) -> None:
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
+
+
+def _is_matrix(weight: torch.Tensor) -> bool:
+    return weight.ndim > 1 and min(len(weight), weight[0].numel()) >= _LEAST_MATRIX
 
 
 def rate_at(progress: float) -> float:

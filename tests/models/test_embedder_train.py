@@ -2,6 +2,7 @@
 
 import copy
 import io
+import operator
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_training_can_begin_with_the_weights_that_ship_without_their_centring(
 
 
 def test_live_teachers_see_every_view_once_and_it_is_shown_several_times(monkeypatch):
-    monkeypatch.setattr(train, "_FIRST", 1)
+    monkeypatch.setattr(train, "_FEW", 0)
     data = replace(lessons(100, 3, extra=20), showings=3)
     looked = []
 
@@ -119,11 +120,16 @@ def test_live_teachers_see_every_view_once_and_it_is_shown_several_times(monkeyp
         assert torch.allclose(views.near, wanted, atol=1e-5) and places == list(range(train.BATCH))
 
 
-def test_the_first_views_are_shown_once(monkeypatch):
-    monkeypatch.setattr(train, "_FIRST", 3)
-    data = replace(lessons(100, 3), showings=4)
-    shown = list(data._views([torch.arange(8)] * 4, torch.Generator().manual_seed(1), deque(maxlen=64)))
-    assert len(shown) == 2 + 2 * 4
+def test_the_first_epochs_show_new_views_only_and_are_as_long_as_the_others(monkeypatch):
+    monkeypatch.setattr(train, "_FEW", 4)
+    data = replace(lessons(129, 4), showings=2)  # 4 batches and a short one
+    kept: deque[train.Shown] = deque(maxlen=64)
+    rng = torch.Generator().manual_seed(1)
+    count, batches = data.shown(rng, kept)
+    shown = list(batches)
+    assert len(shown) == count == len(kept) == 4 and all(map(operator.is_, shown, kept))
+    count, batches = data.shown(rng, kept)
+    assert len(list(batches)) == count == 4 and len(kept) == 6
 
 
 def test_an_optimiser_moves_every_weight_and_goes_on_from_its_state():
