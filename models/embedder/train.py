@@ -53,7 +53,7 @@ _KEPT = 512  # batches of views from which one to be shown again is drawn
 _FEW = 96  # with fewer batches kept an epoch shows new views only: a few again and again would be learnt by heart
 _LEAST_MATRIX = 32  # rows and columns of a weight that Muon moves
 _DECAY = 0.02  # of the weights, not of the biases
-FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 1e-4
+FLOAT_RATE, INHERITED_RATE, QUANT_RATE = 3e-3, 6e-4, 5e-5
 QUANT_SHARE = 1 / 6  # of the float phase's length
 CHECKPOINTS = CACHE / "ckpt"
 CENTRED = "embedder_centred.pt"  # the float net at its end, to measure beside the quantised one
@@ -469,7 +469,7 @@ def train(options: argparse.Namespace, data: Lessons, check: Callable[[Task], st
         )
 
     begun = options.start or teacher
-    rate = INHERITED_RATE if begun else FLOAT_RATE
+    rate = options.rate or (INHERITED_RATE if begun else FLOAT_RATE)
     first, second = phase("float", rate, 1.0), phase("quant", QUANT_RATE, QUANT_SHARE)
     task, state = Task(data.centres), load(first.path)
     if begun and state:
@@ -508,6 +508,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="where the model goes; needed with --data")
     parser.add_argument("--minutes", type=float, help="of the float phase; a sixth is added for the quantised one")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--rate", type=float, help="of learning, at its height, in the float phase")
     parser.add_argument("--mixes", type=int, default=102_400, help="with --faces: how many mixed faces to make first")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
